@@ -1,0 +1,140 @@
+"""Any image-classification set of TensorFlow Datasets, by name."""
+
+import difflib
+import math
+import os
+from pathlib import Path
+
+from keras_kd.data.image_data import ImageData
+
+_LARGEST_CACHE = 2**30  # bytes of one split that are kept decoded in memory
+
+
+def image_classification(
+    name: str,
+    data_dir: str | os.PathLike | None = None,
+    *,
+    image_size: tuple[int, int] = (64, 64),
+) -> ImageData:
+    """Loads an image-classification set of TensorFlow Datasets.
+
+    A set that is already in `data_dir` is read from there with no network; any other is downloaded
+    by TFDS. The test split is the set's own, or its labelled validation split where it has no test
+    split, or the last tenth of its training split. Where the set's own validation split is not
+    there or is already used as the test split, the last tenth of what remains for training
+    validates.
+
+    Args:
+        name: A TFDS name, such as `"mnist"` or `"oxford_flowers102"`; `"name/config"` picks one
+            configuration.
+        data_dir: The folder TFDS keeps its sets in. None is TFDS' own default.
+        image_size: `(height, width)` that images are resized to where their size varies from
+            example to example. Images of one fixed size stay as they are.
+
+    Returns:
+        The set in three splits.
+
+    Raises:
+        ValueError: If there is no set of that name, if the set holds not exactly one image of 8
+            bits and one class label an example, or if it has no training split.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except ValueError as error:  # DatasetNotFoundError, or a name TFDS cannot parse
+        raise ValueError(_unknown_name(name, data_dir)) from error
+    image_key, label_key = _keys(builder)
+    builder.download_and_prepare()
+
+    image_shape = builder.info.features[image_key].shape
+    resize = None in image_shape[:2]
+    if resize:
+        image_shape = (*image_size, image_shape[-1])
+
+    def load(instruction):
+        return _read(builder, instruction, (image_key, label_key), image_shape, resize)
+
+    train, validation, test = (load(instruction) for instruction in _splits(builder))
+    return ImageData(
+        name=name,
+        class_names=tuple(builder.info.features[label_key].names),
+        image_shape=tuple(image_shape),
+        train=train,
+        validation=validation,
+        test=test,
+    )
+
+
+def _unknown_name(name, data_dir) -> str:
+    import tensorflow_datasets as tfds
+
+    folder = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
+    local = sorted(
+        path.name for path in folder.glob("[!.]*") if path.is_dir() and path.name != "downloads"
+    )
+    known = tfds.list_builders(with_community_datasets=False)
+    base = str(name).split("/")[0].split(":")[0]
+    near = difflib.get_close_matches(base, dict.fromkeys([*local, *known]), n=3)
+    return (
+        f"TensorFlow Datasets knows: {', '.join(known)}.\n"
+        f"The folder {str(folder)!r} holds: {', '.join(local) or 'nothing'}.\n"
+        f"`name` must be one of these. "
+        + (f"Did you mean {' or '.join(map(repr, near))}? " if near else "")
+        + f"Received: name={name!r}"
+    )
+
+
+def _keys(builder) -> tuple[str, str]:
+    """Finds the image and the label among the features of one example."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    top = dict(features.items()) if hasattr(features, "items") else {}
+    images = [key for key, value in top.items() if isinstance(value, tfds.features.Image)]
+    labels = [key for key, value in top.items() if isinstance(value, tfds.features.ClassLabel)]
+    supervised = builder.info.supervised_keys
+    if supervised and supervised[0] in images and supervised[1] in labels:
+        images, labels = [supervised[0]], [supervised[1]]
+    if len(images) != 1 or len(labels) != 1 or top[images[0]].dtype != "uint8":
+        raise ValueError(
+            "An image-classification set was expected: one image of 8 bits and one class label an "
+            f"example. Received: name={builder.name!r}, whose features are {features}"
+        )
+    return images[0], labels[0]
+
+
+def _splits(builder) -> tuple[str, str, str]:
+    """Says, in TFDS' own slicing language, what to train, validate and test on."""
+    found = set(builder.info.splits)
+    if "train" not in found:
+        raise ValueError(
+            f"A split named 'train' was expected. Received: name={builder.name!r}, whose splits "
+            f"are {sorted(found)}"
+        )
+    if {"validation", "test"} <= found:
+        return "train", "validation", "test"
+    if found & {"validation", "test"}:
+        return "train[:90%]", "train[90%:]", "test" if "test" in found else "validation"
+    return "train[:80%]", "train[80%:90%]", "train[90%:]"
+
+
+def _read(builder, instruction, keys, image_shape, resize):
+    import tensorflow as tf
+
+    image_key, label_key = keys
+
+    def pick(example):
+        image = example[image_key]
+        if resize:
+            image = tf.image.resize(image, image_shape[:2], antialias=True)
+            image = tf.cast(tf.round(image), tf.uint8)
+        return tf.ensure_shape(image, image_shape), tf.cast(example[label_key], tf.int32)
+
+    dataset = builder.as_dataset(split=instruction, shuffle_files=False)
+    dataset = dataset.map(pick, num_parallel_calls=tf.data.AUTOTUNE)
+    size = builder.info.splits[instruction].num_examples
+    if size * math.prod(image_shape) <= _LARGEST_CACHE:
+        dataset = dataset.cache()  # decoded once, not once an epoch; 8 bits a value, not 32
+    dataset = dataset.map(lambda image, label: (tf.cast(image, tf.float32), label))
+    return dataset.apply(tf.data.experimental.assert_cardinality(size))

@@ -1,0 +1,67 @@
+"""What every image-classification set looks like here, wherever it comes from."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageData:
+    """An image-classification set in three disjoint splits.
+
+    Each split is an unbatched `tf.data.Dataset` of `(image, label)`, in a fixed order and of known
+    length: `len(data.train)` examples. Images are float32 of `image_shape` in 0..255, labels int32
+    scalars in 0..`num_classes - 1`.
+
+    Args:
+        name: What the set is called.
+        class_names: The name of each class, by label.
+        image_shape: `(height, width, channels)`.
+        train: Examples to learn from.
+        validation: Examples to choose settings by; never part of `train`.
+        test: Examples to measure on, once.
+
+    Example:
+
+    ```python
+    data = keras_kd.data.digits()
+    student.fit(data.train.shuffle(len(data.train)).batch(32))
+    x_test, y_test = data.arrays("test")
+    ```
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    train: "tf.data.Dataset"
+    validation: "tf.data.Dataset"
+    test: "tf.data.Dataset"
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels tell apart."""
+        return len(self.class_names)
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Reads a whole split into memory.
+
+        Args:
+            split: `"train"`, `"validation"` or `"test"`.
+
+        Returns:
+            Images of shape `(n, *image_shape)` and labels of shape `(n,)`, in the split's order.
+
+        Raises:
+            ValueError: If there is no such split.
+        """
+        if split not in ("train", "validation", "test"):
+            raise ValueError(
+                f"`split` must be 'train', 'validation' or 'test'. Received: split={split!r}"
+            )
+        dataset = getattr(self, split)
+        images, labels = next(dataset.batch(len(dataset)).as_numpy_iterator())
+        return images, labels
