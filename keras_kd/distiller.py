@@ -1,0 +1,400 @@
+"""The Distiller: a Keras model whose `fit` teaches a student."""
+
+import contextlib
+import threading
+
+import keras
+from keras import ops
+
+from keras_kd.features.argument_checks import check_feature_losses, check_models
+from keras_kd.features.feature_term import FeatureTerm
+from keras_kd.features.model_spec import input_spec, inspect_model
+from keras_kd.features.output_term import follow, output_terms
+from keras_kd.features.recording import Recording
+from keras_kd.losses import KDLoss
+from keras_kd.losses.checks import check_fraction, check_temperature
+
+_RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
+_CARRIED = {"inputs", "teacher_outputs"}
+
+
+class _Untracked:
+    """Holds an object where Keras does not look for layers."""
+
+    def __init__(self, value):
+        self.value = value
+
+
+class _ReplicaShare(keras.losses.Loss):
+    """Keras' own scaling of a mean over replicas: 1 / number of replicas."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class Distiller(keras.Model):
+    """Trains a student on the labels and on what a frozen teacher says.
+
+    ```
+    loss = alpha * student_loss + (1 - alpha) * kd_loss + sum_i weight_i * feature_loss_i
+           + regularisation
+    ```
+
+    `alpha` weighs the labels, `1 - alpha` the teacher (other writers use the letter the other way
+    round). It is compiled, fitted, evaluated and saved like any Keras model; `predict` and calls
+    give the student's outputs. The student trains in place: after `fit`, `distiller.student` is an
+    ordinary model that carries no teacher. The teacher is never changed.
+
+    Args:
+        student: The built `keras.Model` to train.
+        teacher: The trained `keras.Model` to learn from, on the same inputs (a teacher that wants
+            others takes a preprocessing layer in front). None if its outputs travel with the data:
+            then `x` is `{"inputs": x, "teacher_outputs": outputs}`.
+        alpha: Weight of the labels, from 0 to 1. At 0 no labels are needed. Defaults to 0.1.
+        temperature: Softens both distributions, above 0. Defaults to 4.
+        kd_loss: A `losses.DistillationLoss` for every output, a dict or list of them that follows
+            the student's outputs with None where an output is not distilled, or None.
+        feature_losses: Losses with `layers={student_layer: teacher_layer}`.
+        validate_with_teacher: Whether `evaluate` runs the teacher and reports the full loss. By
+            default it reports what `student.evaluate` would.
+        name: The model's name.
+
+    Attributes:
+        student, teacher: The two models.
+        alpha, temperature: Float32 variables, which callbacks change in a running step.
+
+    Raises:
+        TypeError, ValueError: If an argument is wrong or the models cannot be compared, with what
+            was expected and what is available.
+
+    Example:
+
+    >>> import keras, keras_kd, numpy as np
+    >>> def net(width):
+    ...     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(width, "relu"),
+    ...                              keras.layers.Dense(3)])
+    >>> distiller = keras_kd.Distiller(net(2), net(64), alpha=0.1, temperature=4.0)
+    >>> distiller.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> history = distiller.fit(np.ones((8, 4)), np.zeros(8), verbose=0)
+    >>> sorted(history.history)
+    ['kd_loss', 'loss', 'student_loss']
+
+    Reference: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015.
+    """
+
+    def __init__(
+        self,
+        student,
+        teacher=None,
+        *,
+        alpha=0.1,
+        temperature=4.0,
+        kd_loss=KDLoss(),  # noqa: B008  a loss holds no state
+        feature_losses=(),
+        validate_with_teacher=False,
+        name="distiller",
+    ):
+        check_models(student, teacher)
+        # Autocast would hand teacher and student other inputs than their own.
+        super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
+        self.student = student
+        # Untracked, so that nothing done to the Distiller (`trainable`, `add_loss`) reaches it.
+        self._teacher = _Untracked(teacher)
+        self._kd_loss = _Untracked(kd_loss)
+        self.validate_with_teacher = bool(validate_with_teacher)
+        self.alpha = self._add_scalar("alpha", check_fraction(alpha))
+        self.temperature = self._add_scalar("temperature", check_temperature(temperature))
+        self.batches_seen = self.add_weight(
+            shape=(),
+            initializer="zeros",
+            dtype="int32",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+            name="batches_seen",
+        )
+        self._student_loss_tracker = keras.metrics.Mean(name="student_loss")
+        self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss")
+        self._kd_loss = kd_loss
+        self.output_terms = output_terms(
+            kd_loss, student, self._inspect(student), teacher and self._inspect(teacher)
+        )
+        self.feature_terms = []
+        for loss in check_feature_losses(feature_losses):
+            self.attach(loss)
+        self._step = threading.local()
+        self._evaluating = False
+        self._unlabelled = {"train": False, "test": False}
+        self._alpha_at_start = float(alpha)
+        self.built = True
+
+    @property
+    def teacher(self):
+        """The teacher, or None."""
+        return self._teacher.value
+
+    @property
+    def output_names(self):
+        """The student's output names, as `compile` expects them for dicts of losses."""
+        return self.student.output_names
+
+    @property
+    def non_trainable_variables(self):
+        """All state that training does not change by gradient, the teacher's included."""
+        variables = super().non_trainable_variables
+        if self.teacher is None:
+            return variables
+        known = {id(variable) for variable in self.variables}
+        return variables + [v for v in self.teacher.variables if id(v) not in known]
+
+    def call(self, inputs, training=None):
+        """Returns the student's outputs."""
+        return self.student(self._unpack(inputs)[0], training=training)
+
+    def train_step(self, *args, **kwargs):
+        """Keras' training step, with the student's tapped values recorded."""
+        with self._open_step("train"):
+            return super().train_step(*args, **kwargs)
+
+    def test_step(self, *args, **kwargs):
+        """Keras' test step, with the student's tapped values recorded."""
+        with self._open_step("test"):
+            return super().test_step(*args, **kwargs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the equation's value for one batch and updates its logs."""
+        batch = ops.shape(keras.tree.flatten(y_pred)[0])[0]
+        share = _replica_share()
+        # `super` adds the regularisers to the labels' loss; the logs tell them apart.
+        regularisation = sum((ops.sum(loss) for loss in self.losses), ops.zeros(())) * share
+        student_loss = ops.zeros(())
+        if y is not None and self.loss is not None:
+            student_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+            student_loss = student_loss - regularisation
+            self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
+        else:
+            self._check_unlabelled(y, training)
+        if not training and not self.validate_with_teacher:
+            return student_loss + regularisation
+        if training:
+            self.batches_seen.assign_add(1)
+        kd_loss, feature_loss = self._teacher_losses(x, y, y_pred, sample_weight, training)
+        self._kd_loss_tracker.update_state(kd_loss / share, sample_weight=batch)
+        for term, distance in feature_loss:
+            term.tracker.update_state(distance / share, sample_weight=batch)
+        return (
+            self.alpha * student_loss
+            + (1.0 - self.alpha) * kd_loss
+            + sum(term.loss_weight * distance for term, distance in feature_loss)
+            + regularisation
+        )
+
+    def get_metrics_result(self):
+        """Returns the metrics of the phase that runs, without terms that it does not compute."""
+        phase = getattr(self._step, "phase", "test" if self._evaluating else "train")
+        silent = {"student_loss"} if self._unlabelled[phase] else set()
+        if phase == "test" and not self.validate_with_teacher:
+            silent |= {"kd_loss", *(term.name for term in self.feature_terms)}
+        results = super().get_metrics_result()
+        return {name: value for name, value in results.items() if name not in silent}
+
+    def evaluate(self, *args, **kwargs):
+        """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
+        self._evaluating = True
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self._evaluating = False
+
+    def make_train_function(self, force=False):
+        """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
+        self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
+        return super().make_train_function(force)
+
+    def attach(self, loss, *, active=True):
+        """Adds a feature loss, also to a Distiller that is compiled; returns its term.
+
+        Args:
+            loss: A `DistillationLoss` with `layers`.
+            active: False starts it at weight 0, for a callback to raise.
+        """
+        taken = [*_RESERVED, *(term.name for term in self.feature_terms)]
+        if loss.name in taken:
+            raise ValueError(
+                "Two losses of one name cannot be told apart in the logs: give one of them "
+                f"`name=`. Received: name={loss.name!r}. Taken: {taken}"
+            )
+        if self.teacher is None:
+            raise ValueError(
+                "Feature losses read the teacher's layers, and there is no teacher. "
+                f"Received: teacher=None, feature loss {loss.name!r}"
+            )
+        term = FeatureTerm(
+            loss, self.student, self.teacher, lambda model, taps: self._inspect(model, taps).taps
+        )
+        if not active:
+            term.loss_weight.assign(0.0)
+        self.feature_terms.append(term)
+        if self.compiled:
+            self._grow_optimizer()
+            self.train_function = self.test_function = None
+        return term
+
+    def get_config(self):
+        """Returns the constructor's arguments, alpha and temperature as they are now."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "student": _without_compile_config(serialize(self.student)),
+            "teacher": self.teacher and _without_compile_config(serialize(self.teacher)),
+            "alpha": float(ops.convert_to_numpy(self.alpha)),
+            "temperature": float(ops.convert_to_numpy(self.temperature)),
+            "kd_loss": serialize(self._kd_loss.value),
+            "feature_losses": [serialize(term.loss) for term in self.feature_terms],
+            "validate_with_teacher": self.validate_with_teacher,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes the Distiller that `get_config` described."""
+        with keras.saving.custom_object_scope(custom_objects or {}):
+            config = {
+                key: keras.saving.deserialize_keras_object(value)
+                if key in ("student", "teacher", "kd_loss", "feature_losses")
+                else value
+                for key, value in config.items()
+            }
+        return cls(**config)
+
+    @contextlib.contextmanager
+    def _open_step(self, phase):
+        with Recording() as recording:
+            self._step.recording, self._step.phase = recording, phase
+            try:
+                yield
+            finally:
+                del self._step.recording, self._step.phase
+
+    def _teacher_losses(self, x, y, y_pred, sample_weight, training):
+        """Returns the outputs' loss and a list of (feature term, distance)."""
+        # Keras builds a model symbolically outside a step: then nothing has been recorded.
+        recording = getattr(self._step, "recording", None)
+        feature_terms = [] if recording is None else list(self.feature_terms)
+        if not self.output_terms and not feature_terms:
+            return ops.zeros(()), []
+        x, outputs = self._unpack(x)
+        with Recording() as teacher_recording:
+            if self.teacher is not None:
+                outputs = self.teacher(x, training=False)
+            elif outputs is None:
+                raise ValueError(
+                    "Without a teacher its outputs travel with the data: `x` must be a dict "
+                    f"{{'inputs': x, 'teacher_outputs': outputs}}. Received: x={type(x).__name__}"
+                )
+        kd_loss = ops.zeros(())
+        for term in self.output_terms:
+            distance = term.distance(
+                follow(term.student_path, y_pred),
+                follow(term.teacher_path, outputs),
+                follow(term.student_path, sample_weight),
+                labels=follow(term.student_path, y),
+                temperature=self.temperature,
+            )
+            kd_loss = kd_loss + term.loss_weight * distance
+        weight = _one_weight(sample_weight)
+        context = {"labels": y, "temperature": self.temperature}
+        return kd_loss, [
+            (term, term.distance(recording, teacher_recording, weight, training, **context))
+            for term in feature_terms
+        ]
+
+    def _unpack(self, x):
+        """Returns the models' inputs and the teacher's outputs, where they travel in `x`."""
+        if self.teacher is None and isinstance(x, dict) and set(x) == _CARRIED:
+            return x["inputs"], x["teacher_outputs"]
+        return x, None
+
+    def _check_unlabelled(self, y, training):
+        phase = getattr(self._step, "phase", None)
+        if phase is None:  # a symbolic build, not a step
+            return
+        self._unlabelled[phase] = True
+        received = (
+            f"Received: y={'None' if y is None else 'given'}, compiled loss={self.loss!r}, "
+            f"alpha={self._alpha_at_start}"
+        )
+        if self.losses:  # a student that brings its own loss, as Keras allows
+            return
+        if not training and not self.validate_with_teacher:
+            raise ValueError(
+                "There is nothing to evaluate: give labels and compile with a `loss`, or make the "
+                f"Distiller with validate_with_teacher=True. {received}"
+            )
+        if training and self._alpha_at_start > 0:
+            raise ValueError(
+                "The student's own loss needs labels and a `loss` in `compile()`. Give both, or "
+                f"set alpha=0 to learn from the teacher alone. {received}"
+            )
+
+    def _add_scalar(self, name, value):
+        return self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(value),
+            dtype="float32",
+            trainable=False,
+            autocast=False,
+            aggregation="only_first_replica",
+            name=name,
+        )
+
+    def _inspect(self, model, taps=None):
+        inputs = input_spec(model)
+        if inputs is None:  # a subclassed model does not always tell; the other one may
+            inputs = input_spec(self.teacher if model is self.student else self.student)
+        if inputs is None:
+            raise ValueError(
+                "The shape of the model's inputs is not known: call it on a batch of data before "
+                f"it is distilled. Received: model '{model.name}'"
+            )
+        return inspect_model(model, inputs, taps or {})
+
+    def _grow_optimizer(self):
+        """Gives the optimizer slots for new projectors and keeps those it has."""
+        old = self.optimizer
+        if old is None or not old.built:
+            return
+        new = type(old).from_config(old.get_config())
+        new.build(self.trainable_variables)
+        values = {}
+        for variable in old.variables:
+            values.setdefault(variable.path, []).append(variable)
+        for variable in new.variables:
+            if values.get(variable.path):
+                variable.assign(values[variable.path].pop(0))
+        self.optimizer = new
+
+
+def _replica_share():
+    """Keras' scaling of a mean over replicas: 1 / their number."""
+    return _ReplicaShare()(ops.ones((1,)), ops.ones((1,)))
+
+
+def _one_weight(sample_weight):
+    """Returns one weight a sample where every output has its own: their mean."""
+    leaves = [leaf for leaf in keras.tree.flatten(sample_weight) if leaf is not None]
+    if len(leaves) < 2:
+        return leaves[0] if leaves else None
+    leaves = [ops.cast(leaf, "float32") for leaf in leaves]
+    return sum(ops.mean(ops.reshape(leaf, (ops.shape(leaf)[0], -1)), -1) for leaf in leaves) / len(
+        leaves
+    )
+
+
+def _without_compile_config(config):
+    """Drops how a nested model was compiled: a custom loss there would break loading."""
+    if isinstance(config, dict):
+        return {k: _without_compile_config(v) for k, v in config.items() if k != "compile_config"}
+    if isinstance(config, list | tuple):
+        return [_without_compile_config(part) for part in config]
+    return config

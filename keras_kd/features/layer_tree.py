@@ -1,0 +1,66 @@
+"""Finding layers by name or path, in models of every kind."""
+
+import difflib
+
+import keras
+
+
+def sublayers(layer) -> list:
+    """Returns the layers that `layer` holds directly."""
+    if isinstance(layer, keras.Model):
+        return layer.layers
+    # Keras has no public way to the layers inside a layer that is not a model.
+    return layer._flatten_layers(include_self=False, recursive=False)
+
+
+def layer_paths(model) -> dict:
+    """Returns every layer inside `model` by its path, outer layers first.
+
+    A layer that stands in several places is listed under each of them.
+    """
+    paths = {}
+    level = [("", model)]
+    while level:
+        below = []
+        for prefix, parent in level:
+            for child in sublayers(parent):
+                path = prefix + child.name
+                if path not in paths:
+                    paths[path] = child
+                    below.append((path + "/", child))
+        level = below
+    return paths
+
+
+def find_layer(model, name: str, role: str):
+    """Returns the layer of `model` with that path, or with that name anywhere inside.
+
+    Args:
+        model: The model to search.
+        name: A path (`"backbone/stage2"`) or a name that only one layer has.
+        role: `"student"` or `"teacher"`, for messages.
+
+    Raises:
+        ValueError: If no layer, or more than one, answers to the name.
+    """
+    paths = layer_paths(model)
+    if name in paths:
+        return paths[name]
+    matches = {path: layer for path, layer in paths.items() if path.endswith("/" + name)}
+    if len({id(layer) for layer in matches.values()}) == 1:
+        return next(iter(matches.values()))
+    if matches:
+        raise ValueError(
+            f"Several layers of the {role} are called so: give a path. "
+            f"Received: layer={name!r}. Paths: {list(matches)}"
+        )
+    raise ValueError(
+        f"The {role} '{model.name}' has no such layer. Received: layer={name!r}."
+        f"{nearest(name, paths)} Available: {list(paths)}"
+    )
+
+
+def nearest(name: str, names) -> str:
+    """Returns a sentence that suggests the nearest of `names`, or nothing."""
+    close = difflib.get_close_matches(str(name), [str(n) for n in names], n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

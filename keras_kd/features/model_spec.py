@@ -1,0 +1,104 @@
+"""What a model gives, found without running it on data."""
+
+import dataclasses
+
+import keras
+
+from keras_kd.features.layer_tree import layer_paths
+from keras_kd.features.output_kind import output_is_logits
+from keras_kd.features.recording import Recording, watched
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec:
+    """Shapes and kinds of what a model gives.
+
+    Attributes:
+        outputs: The model's output structure, of `keras.KerasTensor`.
+        is_logits: For each output in flat order: True, False (probabilities) or None (unknown).
+        taps: `{tap: keras.KerasTensor}`.
+    """
+
+    outputs: object
+    is_logits: list
+    taps: dict
+
+
+class _Symbolic(keras.layers.Layer):
+    """Runs a function on symbolic tensors, through whatever backend ops it uses."""
+
+    def __init__(self, function):
+        super().__init__(autocast=False)
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+
+def symbolic_call(function, inputs):
+    """Returns the `KerasTensor`s that `function(inputs)` would give; nothing is computed."""
+    return _Symbolic(function)(inputs)
+
+
+def input_spec(model):
+    """Returns the model's inputs as `KerasTensor`s, or None if the model does not tell."""
+    if not model.built:
+        return None
+    if getattr(model, "inputs", None):
+        inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        return keras.tree.map_structure(
+            lambda x: keras.KerasTensor(x.shape, x.dtype, name=x.name), inputs
+        )
+    shapes = model.get_build_config() or {}
+    shape = shapes.get("input_shape")
+    return None if shape is None else _tensors_of(shape)
+
+
+def inspect_model(model, inputs, taps: dict) -> ModelSpec:
+    """Traces one inference of `model`.
+
+    Args:
+        model: A built model.
+        inputs: Its inputs as `KerasTensor`s.
+        taps: `{tap: layer}` to read inside.
+
+    Returns:
+        A `ModelSpec`.
+
+    Raises:
+        ValueError: If a tap reads nothing, or something that is not one tensor.
+    """
+    kinds = []
+
+    def run(x):
+        with Recording() as recording:
+            outputs = model(x, training=False)
+        kinds[:] = [output_is_logits(leaf, recording) for leaf in keras.tree.flatten(outputs)]
+        values = [_one_tensor(recording.value(layer, tap), tap) for tap, layer in taps.items()]
+        return [outputs, values]
+
+    layers = [*layer_paths(model).values(), model]
+    unique = list({id(layer): layer for layer in layers}.values())
+    with watched(unique):
+        outputs, values = symbolic_call(run, inputs)
+    return ModelSpec(outputs, kinds, dict(zip(taps, values, strict=True)))
+
+
+def _one_tensor(value, tap):
+    if keras.tree.is_nested(value) or not hasattr(value, "shape"):
+        raise ValueError(
+            f"The layer's {tap.side} is not one tensor but {type(value).__name__}: tap a layer "
+            f"that gives one. Received: {tap}"
+        )
+    return value
+
+
+def _tensors_of(shape):
+    is_shape = isinstance(shape, list | tuple) and all(
+        size is None or isinstance(size, int) for size in shape
+    )
+    if is_shape:
+        return keras.KerasTensor((None, *shape[1:]))
+    if isinstance(shape, dict):
+        return {name: _tensors_of(part) for name, part in shape.items()}
+    return type(shape)(_tensors_of(part) for part in shape)

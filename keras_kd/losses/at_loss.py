@@ -1,0 +1,80 @@
+"""Attention transfer."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.checks import check_number, check_same_shape
+from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.per_sample_mean import per_sample_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class ATLoss(DistillationLoss):
+    """Mean squared difference of normalised spatial attention maps.
+
+    ```
+    Q = flatten(mean_c |F|^p);   mean (Q_s / |Q_s|_2 - Q_t / |Q_t|_2)^2
+    ```
+
+    Channels are averaged away, so widths may differ; where resolutions differ the Distiller resizes
+    the student's map. The mean over positions is that of the authors' code; the paper's text has a
+    norm.
+
+    Args:
+        p: Power of the activations, above 0. Defaults to 2.
+        weight: Defaults to 1000 (for the sum over the pairs in `layers`; published with three).
+        **kwargs: `layers`, `name`, `reduction`, `dtype`.
+
+    Call arguments: maps `(B, H, W, C)` or `(B, L, C)` of equal positions; one value a sample.
+
+    Raises:
+        ValueError: If the values have no positions or differ in them.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> x = np.random.default_rng(0).normal(size=(2, 4, 4, 8))
+    >>> float(keras_kd.losses.ATLoss()(x, 3.0 * x)) < 1e-9
+    True
+
+    Reference: Zagoruyko, Komodakis, "Paying More Attention to Attention", ICLR 2017.
+    """
+
+    match = "resolution"
+
+    def __init__(self, p=2.0, *, weight=1000.0, **kwargs):
+        super().__init__(weight=weight, **kwargs)
+        self.p = check_number("p", p, above=0.0)
+
+    def call(self, teacher_value, student_value, mask=None):
+        """Returns each sample's mean squared difference of attention."""
+        if len(student_value.shape) < 3:
+            raise ValueError(
+                f"{self.name} needs maps (B, H, W, C) or (B, L, C). "
+                f"Received: student={tuple(student_value.shape)}"
+            )
+        teacher, student = self._attention(teacher_value), self._attention(student_value)
+        check_same_shape(self.name, teacher, student)
+        if mask is not None:
+            keep = ops.cast(mask, student.dtype)
+            teacher, student = teacher * keep, student * keep
+        difference = _normalized(student) - _normalized(teacher)
+        return per_sample_mean(ops.square(difference), mask)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "p": self.p}
+
+    def _attention(self, value):
+        magnitude = ops.square(value) if self.p == 2.0 else ops.power(ops.abs(value), self.p)
+        return ops.mean(magnitude, axis=-1)
+
+
+def _normalized(attention):
+    """Divides each sample's map by its norm; a map of zeros stays zero."""
+    axes = tuple(range(1, len(attention.shape)))
+    # Scaled by the largest entry first, so that squares neither overflow nor vanish.
+    largest = ops.stop_gradient(ops.max(attention, axis=axes, keepdims=True))
+    scaled = attention / ops.where(largest > 0.0, largest, ops.ones_like(largest))
+    norm = ops.sqrt(ops.sum(ops.square(scaled), axis=axes, keepdims=True) + 1e-12)
+    return scaled / norm

@@ -1,0 +1,44 @@
+"""Distillation of multi-label outputs."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.temperature_loss import TemperatureLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class BinaryKDLoss(TemperatureLoss):
+    """Kullback-Leibler divergence of independent yes-or-no labels, summed over labels.
+
+    ```
+    T^2 * sum_c KL(Bernoulli(sigmoid(z_t / T)) || Bernoulli(sigmoid(z_s / T)))
+    ```
+
+    For models with one sigmoid (or one logit) a label, one label included.
+
+    Args:
+        temperature: T. None (the default) is the Distiller's, 4.0 when the loss is used alone.
+        **kwargs: As in `KDLoss`.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.BinaryKDLoss(temperature=1.0)
+    >>> round(float(loss(np.array([[np.log(3.0)]]), np.array([[0.0]]))), 4)
+    0.1308
+
+    Reference: the sum of Hinton, Vinyals, Dean (2015) over binary labels; as in Yang et al.,
+    "Multi-Label Knowledge Distillation", ICCV 2023.
+    """
+
+    activation = "sigmoid"
+
+    def call(self, teacher_value, student_value, temperature=None):
+        """Returns the sum over the last axis of the binary divergences."""
+        t = self.own_temperature(temperature)
+        teacher, student = teacher_value / t, student_value / t
+        yes = ops.sigmoid(teacher) * (ops.log_sigmoid(teacher) - ops.log_sigmoid(student))
+        no = ops.sigmoid(-teacher) * (ops.log_sigmoid(-teacher) - ops.log_sigmoid(-student))
+        return t * t * ops.sum(yes + no, axis=-1)

@@ -1,0 +1,79 @@
+"""Checks of numbers that users pass, with the error messages of the house."""
+
+import math
+import numbers
+
+
+def check_number(
+    name: str,
+    value,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+) -> float:
+    """Returns `value` as a float, or says what is wrong with it.
+
+    Args:
+        name: The argument's name, for the message.
+        value: A Python or NumPy real number. Bools, strings and NaN are refused.
+        above: The value must be greater than this.
+        least: The value must be at least this.
+        most: The value must be at most this.
+
+    Returns:
+        The value as a Python float.
+
+    Raises:
+        TypeError: If `value` is not a real number.
+        ValueError: If `value` is NaN, infinite or outside the bounds.
+    """
+    wanted = _wanted(above, least, most)
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"`{name}` must be {wanted}. Received: {name}={value!r}")
+    value = float(value)
+    inside = (
+        math.isfinite(value)
+        and (above is None or value > above)
+        and (least is None or value >= least)
+        and (most is None or value <= most)
+    )
+    if not inside:
+        raise ValueError(f"`{name}` must be {wanted}. Received: {name}={value!r}")
+    return value
+
+
+def check_temperature(value, name: str = "temperature") -> float:
+    """Returns `value` if it is a temperature: a finite number above 0."""
+    return check_number(name, value, above=0.0)
+
+
+def check_fraction(value, name: str = "alpha") -> float:
+    """Returns `value` if it is a finite number from 0 to 1."""
+    return check_number(name, value, least=0.0, most=1.0)
+
+
+def check_same_shape(name, teacher_value, student_value):
+    """Raises a ValueError if two values cannot be compared element by element."""
+    teacher_shape, student_shape = tuple(teacher_value.shape), tuple(student_value.shape)
+    fits = len(teacher_shape) == len(student_shape) and all(
+        a is None or b is None or a == b for a, b in zip(teacher_shape, student_shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"{name}: teacher and student values must have one shape. "
+            f"Received: teacher={teacher_shape}, student={student_shape}"
+        )
+
+
+def _wanted(above, least, most):
+    bounds = []
+    if above is not None:
+        bounds.append(f"above {above:g}")
+    if least is not None:
+        bounds.append(f"at least {least:g}")
+    if most is not None:
+        bounds.append(f"at most {most:g}")
+    return "a finite number" + (" " + " and ".join(bounds) if bounds else "")

@@ -1,0 +1,48 @@
+"""Cross-entropy against the teacher's decision."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.checks import check_fraction
+from keras_kd.losses.response_loss import ResponseLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class HardLabelLoss(ResponseLoss):
+    """Cross-entropy of the student against the class that the teacher picks.
+
+    ```
+    CE((1 - s) onehot(argmax z_t) + s / C, softmax(z_s))
+    ```
+
+    Args:
+        label_smoothing: s, from 0 (the default) to 1.
+        **kwargs: As in `KDLoss`, without a temperature.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.HardLabelLoss()
+    >>> round(float(loss(np.array([[0.0, 9.0]]), np.array([[0.0, np.log(3.0)]]))), 4)
+    0.2877
+
+    Reference: Touvron et al., "Training data-efficient image transformers & distillation through
+    attention" (DeiT), ICML 2021.
+    """
+
+    def __init__(self, label_smoothing=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.label_smoothing = check_fraction(label_smoothing, "label_smoothing")
+
+    def call(self, teacher_value, student_value):
+        """Returns the cross-entropy over the last axis."""
+        classes = student_value.shape[-1]
+        targets = ops.one_hot(ops.argmax(teacher_value, axis=-1), classes, dtype=self.dtype)
+        targets = (1.0 - self.label_smoothing) * targets + self.label_smoothing / classes
+        return -ops.sum(targets * ops.log_softmax(student_value, axis=-1), axis=-1)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}

@@ -1,0 +1,47 @@
+"""Hinton's distillation loss."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.temperature_loss import TemperatureLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class KDLoss(TemperatureLoss):
+    """Kullback-Leibler divergence of the softened distributions, times T squared.
+
+    ```
+    T^2 * sum_c p_t (log p_t - log p_s),   p = softmax(z / T)
+    ```
+
+    Computed from log-softmax in float32 without clipping: exact and with a finite gradient at any
+    gap between logits. The factor T^2 keeps the gradient's size as T grows.
+
+    Args:
+        temperature: T. None (the default) is the Distiller's, 4.0 when the loss is used alone.
+        **kwargs: `teacher_from_logits`, `student_from_logits`, `weight`, `layers`, `name`,
+            `reduction`, `dtype`.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+
+    Raises:
+        ValueError: If the temperature is not above 0, or the shapes differ.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.KDLoss(temperature=1.0)
+    >>> round(float(loss(np.array([[0.0, np.log(3.0)]]), np.array([[0.0, 0.0]]))), 4)
+    0.1308
+
+    Reference: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", NIPS 2014
+    Deep Learning Workshop (arXiv 2015).
+    """
+
+    def call(self, teacher_value, student_value, temperature=None):
+        """Returns the softened KL divergence over the last axis."""
+        t = self.own_temperature(temperature)
+        log_p_teacher = ops.log_softmax(teacher_value / t, axis=-1)
+        log_p_student = ops.log_softmax(student_value / t, axis=-1)
+        divergence = ops.sum(ops.exp(log_p_teacher) * (log_p_teacher - log_p_student), axis=-1)
+        return t * t * divergence

@@ -1,0 +1,46 @@
+"""Mean squared error of logits."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.response_loss import ResponseLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class LogitsMSELoss(ResponseLoss):
+    """Mean squared error between the logits themselves.
+
+    ```
+    mean_c (z_t - z_s)^2
+    ```
+
+    Logits must be the models' own: probabilities fix them only up to a shift, so a model that ends
+    in a plain softmax op, whose logits Keras does not keep, is refused.
+
+    Args:
+        **kwargs: As in `KDLoss`, without a temperature.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+
+    Raises:
+        ValueError: If probabilities come without their logits, or the shapes differ.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> float(keras_kd.losses.LogitsMSELoss()(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]])))
+    2.0
+
+    Reference: Ba, Caruana, "Do Deep Nets Really Need to be Deep?", NIPS 2014.
+    """
+
+    def logits_of_probabilities(self, probabilities):
+        """Refuses: log-probabilities are logits only up to a shift."""
+        raise ValueError(
+            f"{self.name} compares logits, which probabilities fix only up to a shift: give models "
+            f"that return logits. Received: probabilities of shape {tuple(probabilities.shape)}"
+        )
+
+    def call(self, teacher_value, student_value):
+        """Returns the mean squared difference over the last axis."""
+        return ops.mean(ops.square(teacher_value - student_value), axis=-1)

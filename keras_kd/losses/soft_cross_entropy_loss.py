@@ -1,0 +1,44 @@
+"""Cross-entropy against the teacher's distribution."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.temperature_loss import TemperatureLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class SoftCrossEntropyLoss(TemperatureLoss):
+    """Cross-entropy of the student against the teacher's softened distribution.
+
+    ```
+    T^2 * -sum_c p_t log p_s,   p = softmax(z / T)
+    ```
+
+    It differs from `KDLoss` by the teacher's entropy: the gradient is the same, the value is not
+    zero at equality.
+
+    Args:
+        temperature: T, 1.0 by default; None is the Distiller's.
+        **kwargs: As in `KDLoss`.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.SoftCrossEntropyLoss()
+    >>> round(float(loss(np.array([[0.0, 0.0]]), np.array([[0.0, 0.0]]))), 4)
+    0.6931
+
+    Reference: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", NIPS 2014
+    Deep Learning Workshop (arXiv 2015), section 2.
+    """
+
+    def __init__(self, temperature=1.0, **kwargs):
+        super().__init__(temperature, **kwargs)
+
+    def call(self, teacher_value, student_value, temperature=None):
+        """Returns the softened cross-entropy over the last axis."""
+        t = self.own_temperature(temperature)
+        p_teacher = ops.softmax(teacher_value / t, axis=-1)
+        return -t * t * ops.sum(p_teacher * ops.log_softmax(student_value / t, axis=-1), axis=-1)

@@ -1,0 +1,36 @@
+"""The base class of losses with a temperature."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.checks import check_temperature
+from keras_kd.losses.response_loss import ResponseLoss
+
+DEFAULT_TEMPERATURE = 4.0
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class TemperatureLoss(ResponseLoss):
+    """A response loss whose logits are divided by a temperature.
+
+    Args:
+        temperature: A number above 0 that is this loss's own and stays, or None for the
+            Distiller's, which callbacks schedule (4.0 when the loss is used alone).
+        **kwargs: As in `ResponseLoss`.
+    """
+
+    def __init__(self, temperature=None, **kwargs):
+        super().__init__(**kwargs)
+        self.temperature = None if temperature is None else check_temperature(temperature)
+
+    def own_temperature(self, temperature):
+        """Returns the temperature to use, given the Distiller's or None."""
+        if self.temperature is not None:
+            return self.temperature
+        if temperature is None:
+            return DEFAULT_TEMPERATURE
+        return ops.convert_to_tensor(temperature, dtype=self.dtype)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "temperature": self.temperature}
