@@ -1,0 +1,6 @@
+"""Models side by side: quality, agreement, size, speed."""
+
+from keras_kd.evaluation.compare import compare
+from keras_kd.evaluation.comparison import Comparison
+
+__all__ = ["Comparison", "compare"]

@@ -1,0 +1,115 @@
+"""Models side by side."""
+
+import html
+import pathlib
+
+from keras_kd.evaluation.plots import draw, draw_png
+from keras_kd.evaluation.report import html_page, html_table
+from keras_kd.evaluation.tables import columns
+
+
+class Comparison:
+    """What `compare` has found; prints as a table, also in notebooks.
+
+    Args:
+        rows: One dict a model, `"model"` is its name.
+        task: `"classification"`, `"multilabel"` or `"regression"`.
+        reference: Name of the model that agreement and distance refer to, or `None`.
+        examples: Number of examples, or `None`.
+
+    Attributes:
+        rows: One dict a model, in the order given. Plain numbers in base units (fractions, bytes,
+            milliseconds), `None` where a figure does not apply or cannot be known.
+
+            - classification: `accuracy`, `top5_accuracy`, `precision`, `recall`, `f1`, `auc`
+              (macro), `nll`, `ece`, `agreement`, `kl`
+            - multi-label: `accuracy` (of single labels), `exact_match`, `precision`, `recall`,
+              `f1`, `auc` (macro), `nll`, `agreement`, `kl`
+            - regression: `mae`, `rmse`, `r2`, `distance`
+            - all: `parameters`, `flops`, `size_bytes`, `latency_ms_batch1`,
+              `latency_p95_ms_batch1`, `latency_ms_batch32`, `latency_p95_ms_batch32`
+        task: See above.
+        reference: See above.
+        examples: See above.
+
+    Example:
+        >>> from keras_kd.evaluation import Comparison
+        >>> rows = [{"model": "student", "mae": 0.5, "parameters": 1200}]
+        >>> print(Comparison(rows, task="regression"))
+        | Model | MAE | Parameters |
+        |:--|--:|--:|
+        | student | 0.5000 | 1,200 |
+    """
+
+    def __init__(self, rows, *, task, reference=None, examples=None):
+        self.rows = rows
+        self.task = task
+        self.reference = reference
+        self.examples = examples
+
+    def to_markdown(self) -> str:
+        """The table in Markdown; a dash stands for what does not apply.
+
+        Returns:
+            The text, without a line break at its end.
+        """
+        shown = columns(self.task, self.rows)
+        lines = [["Model", *(column.head for column in shown)], [":--", *["--:"] * len(shown)]]
+        for row in self.rows:
+            name = row["model"].replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+            lines.append([name, *(column.text(row) for column in shown)])
+        lines[1] = "|" + "|".join(lines[1]) + "|"
+        return "\n".join(
+            line if isinstance(line, str) else "| " + " | ".join(line) + " |" for line in lines
+        )
+
+    def to_html(self, path) -> pathlib.Path:
+        """Writes a page with table and plots in one file that needs no other.
+
+        Args:
+            path: The file to write.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: If matplotlib is missing.
+        """
+        page = html_page(self._caption(), self._repr_html_(), draw_png(self.rows, self.task))
+        path = pathlib.Path(path)
+        path.write_text(page, encoding="utf-8")
+        return path
+
+    def plot(self, path) -> pathlib.Path:
+        """Draws the figures of quality as bars, and quality against size.
+
+        Args:
+            path: The file to write; its suffix (`.png`, `.svg`, `.pdf`) is the format.
+
+        Returns:
+            The path.
+
+        Raises:
+            ImportError: If matplotlib is missing.
+        """
+        path = pathlib.Path(path)
+        draw(self.rows, self.task).savefig(path)
+        return path
+
+    def _caption(self):
+        parts = [self.task.replace("multilabel", "multi-label")]
+        if self.examples is not None:
+            parts.append(f"{self.examples:,} examples")
+        if self.reference is not None:
+            parts.append(f"reference: {self.reference}")
+        return html.escape(", ".join(parts))
+
+    def _repr_html_(self):
+        return html_table(columns(self.task, self.rows), self.rows)
+
+    def __str__(self):
+        return self.to_markdown()
+
+    def __repr__(self):
+        names = [row["model"] for row in self.rows]
+        return f"Comparison(task={self.task!r}, models={names}, reference={self.reference!r})"
