@@ -13,6 +13,7 @@ from keras_kd.features.output_term import follow, output_terms
 from keras_kd.features.recording import Recording
 from keras_kd.losses import KDLoss
 from keras_kd.losses.checks import check_fraction, check_temperature
+from keras_kd.losses.given_values import GivenValues
 
 _RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
 _CARRIED = {"inputs", "teacher_outputs"}
@@ -23,13 +24,6 @@ class _Untracked:
 
     def __init__(self, value):
         self.value = value
-
-
-class _ReplicaShare(keras.losses.Loss):
-    """Keras' own scaling of a mean over replicas: 1 / number of replicas."""
-
-    def call(self, y_true, y_pred):
-        return y_pred
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -116,7 +110,6 @@ class Distiller(keras.Model):
         )
         self._student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss")
-        self._kd_loss = kd_loss
         self.output_terms = output_terms(
             kd_loss, student, self._inspect(student), teacher and self._inspect(teacher)
         )
@@ -138,6 +131,16 @@ class Distiller(keras.Model):
     def output_names(self):
         """The student's output names, as `compile` expects them for dicts of losses."""
         return self.student.output_names
+
+    @property
+    def term_weights(self):
+        """The weight of each loss by its name, a variable that callbacks change."""
+        return {term.name: term.loss_weight for term in [*self.output_terms, *self.feature_terms]}
+
+    @property
+    def trains_unlabelled(self):
+        """Whether the training step that was traced last had no labels' loss."""
+        return self._unlabelled["train"]
 
     @property
     def non_trainable_variables(self):
@@ -377,7 +380,7 @@ class Distiller(keras.Model):
 
 def _replica_share():
     """Keras' scaling of a mean over replicas: 1 / their number."""
-    return _ReplicaShare()(ops.ones((1,)), ops.ones((1,)))
+    return GivenValues()(ops.ones((1,)), ops.ones((1,)))
 
 
 def _one_weight(sample_weight):

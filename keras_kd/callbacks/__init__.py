@@ -1,0 +1,17 @@
+"""What changes a running Distiller. One callback a file."""
+
+from keras_kd.callbacks.alpha_scheduler import AlphaScheduler
+from keras_kd.callbacks.feature_matching import FeatureMatching
+from keras_kd.callbacks.loss_weight_scheduler import LossWeightScheduler
+from keras_kd.callbacks.stop_at_target import StopAtTarget
+from keras_kd.callbacks.student_checkpoint import StudentCheckpoint
+from keras_kd.callbacks.temperature_scheduler import TemperatureScheduler
+
+__all__ = [
+    "AlphaScheduler",
+    "FeatureMatching",
+    "LossWeightScheduler",
+    "StopAtTarget",
+    "StudentCheckpoint",
+    "TemperatureScheduler",
+]

@@ -15,7 +15,7 @@ class OutputTerm(LossTerm):
     Args:
         loss: A `DistillationLoss` without `layers`.
         name: The term's name, for `LossWeightScheduler`.
-        student_path: Keys and indices that lead to the student's output; empty where there is one only.
+        student_path: Keys and indices that lead to the student's output, if it has several.
         teacher_path: Those that lead to the teacher's.
     """
 

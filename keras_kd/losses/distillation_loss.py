@@ -7,15 +7,9 @@ import keras
 from keras import ops
 
 from keras_kd.losses.checks import check_number
+from keras_kd.losses.given_values import GivenValues
 
 CONTEXT = ("labels", "mask", "temperature")
-
-
-class _Reduction(keras.losses.Loss):
-    """Keras' own reduction, replica scaling included, of values that are already there."""
-
-    def call(self, y_true, y_pred):
-        return y_pred
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -104,7 +98,7 @@ class DistillationLoss(keras.losses.Loss):
                     f"Received: shape={tuple(values.shape)}"
                 )
             weights = self._weights(values, None if "mask" in self.asks else mask, sample_weight)
-            return _Reduction(reduction=self.reduction, dtype=self.dtype)(values, values, weights)
+            return GivenValues(reduction=self.reduction, dtype=self.dtype)(values, values, weights)
 
     def prepare(self, teacher_value, student_value, context):
         """Brings both values to what the formula works on: tensors of the loss' dtype."""

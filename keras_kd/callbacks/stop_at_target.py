@@ -1,0 +1,43 @@
+"""Stops when a metric is good enough."""
+
+import keras
+
+from keras_kd.losses.checks import check_number
+
+
+class StopAtTarget(keras.callbacks.EarlyStopping):
+    """Stops training at the end of the epoch in which a metric reaches its target.
+
+    Args:
+        monitor: The metric's name in the logs, such as `"val_accuracy"`.
+        target: The value to reach.
+        mode: `"max"`, `"min"` or `"auto"`, the metric's own direction, as in
+            `keras.callbacks.EarlyStopping`.
+        verbose: 1 prints when it stops.
+
+    Raises:
+        ValueError: If the target is no number or, after the first epoch, the logs lack the metric.
+
+    Example:
+
+    >>> import keras_kd
+    >>> callback = keras_kd.callbacks.StopAtTarget("val_accuracy", 0.98)
+    """
+
+    def __init__(self, monitor, target, *, mode="auto", verbose=0):
+        super().__init__(monitor=monitor, mode=mode, verbose=verbose)
+        self.target = check_number("target", target)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Stops if the metric is at its target or beyond."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            raise ValueError(
+                "The logs hold no such metric. "
+                f"Received: monitor={self.monitor!r}. Available: {sorted(logs or {})}"
+            )
+        if self.monitor_op is None:
+            self._set_monitor_op()
+        if value == self.target or self.monitor_op(value, self.target):
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
