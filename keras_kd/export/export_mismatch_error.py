@@ -1,0 +1,15 @@
+"""The error of an export that is not the student."""
+
+
+class ExportMismatchError(ValueError):
+    """An export whose outputs differ from the student's by more than its format allows.
+
+    Args:
+        message: What differs, and by how much.
+        result: The `ExportResult` with the numbers, or `None` if outputs could not be compared.
+            Its `path` is where the export would have stood; nothing is there.
+    """
+
+    def __init__(self, message: str, result=None):
+        super().__init__(message)
+        self.result = result

@@ -1,0 +1,227 @@
+"""From a trained student to a file that was run and compared."""
+
+import functools
+import itertools
+import os
+import pathlib
+import shutil
+import tempfile
+
+import keras
+
+from keras_kd.data.batches import batches
+from keras_kd.evaluation.latency import measure_latency
+from keras_kd.export.export_format import ExportFormat
+from keras_kd.export.export_mismatch_error import ExportMismatchError
+from keras_kd.export.export_result import ExportResult
+from keras_kd.export.float32_clone import float32_clone, is_float32
+from keras_kd.export.formats import FORMATS, find_format
+from keras_kd.export.quiet import quiet
+from keras_kd.export.student_inputs import StudentInputs
+from keras_kd.export.sublayers import sublayers
+from keras_kd.export.tolerance import EIGHT_BITS, FLOAT16, FLOAT32
+from keras_kd.export.verification import Verification, by_name
+
+_SAMPLES = 8
+
+
+def export_student(
+    student: keras.Model,
+    path: str | os.PathLike,
+    *,
+    format: str | None = None,
+    quantize: str | None = None,
+    calibration_data=None,
+    verify_data=None,
+) -> ExportResult:
+    """Exports a student, runs the export in its own runtime, and compares it with the student.
+
+    The export is written aside and moved to `path` only once its outputs agree with the student's,
+    so that a file at `path` is a checked one. One line with the numbers is printed.
+
+    Tolerances, relative to the range of each output: 0.001 for any value of a float32 export, 0.01
+    (root mean square) for float16, 0.05 (root mean square) or an agreement of 0.9 for `"dynamic"`
+    and `"int8"`. A student in float16 or bfloat16 rounds on its own, and is given the float16 or
+    the last of these at least.
+
+    Students in lower precision are written in float32, except as `.keras`, which keeps the student
+    as it is. The student itself is never changed.
+
+    Args:
+        student: A built Keras model; of a Distiller, `distiller.student`.
+        path: Where to write; must not exist. The suffix chooses the format: none for a
+            SavedModel folder, `.tflite`, `.keras`, `.onnx`.
+        format: `"saved_model"`, `"tflite"`, `"keras"` or `"onnx"`, against the suffix.
+        quantize: For `.tflite`: `"float16"` (weights in half precision, half the size),
+            `"dynamic"` (int8 weights, a quarter of the size) or `"int8"` (weights and activations
+            in int8; inputs and outputs stay float32).
+        calibration_data: For `"int8"`: real inputs, of which the first 500 examples set the
+            ranges of the activations. A batched `tf.data.Dataset`, a `PyDataset`, or arrays `x`
+            or `(x, y)`.
+        verify_data: Inputs for the comparison, of the same kinds; with labels the metric is
+            compared, too. If `None`, `calibration_data` is taken, else 16 random inputs.
+
+    Returns:
+        An `ExportResult` with the numbers.
+
+    Raises:
+        ExportMismatchError: If the export disagrees with the student; nothing stays at `path`.
+        ValueError: If an argument is wrong or the student cannot be converted.
+        ImportError: If the format needs a package that is not installed.
+
+    Example:
+
+    >>> student = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+    >>> result = export_student(student, "student.tflite", verify_data=x)
+    student.tflite (tflite): 1.46 kB, largest difference 6e-08, agreement 1.0000, ...
+    >>> result.agreement
+    1.0
+    """
+    target = pathlib.Path(path)
+    exporter = find_format(target, format)
+    _check_arguments(student, target, exporter, quantize, calibration_data)
+    exporter.check_available()
+
+    data, verified_on = verify_data, "verify_data"
+    if data is None:
+        data, verified_on = calibration_data, "calibration_data"
+    samples = [] if data is None else [x for x, _, _ in itertools.islice(batches(data), _SAMPLES)]
+    model = student
+    if exporter.float32_only and not is_float32(student):
+        model = float32_clone(student)
+    inputs = StudentInputs(model, samples)
+    _check_strings(inputs, exporter)
+    if data is None:
+        data, verified_on = [(inputs.random_examples(), None, None)], "random inputs"
+    else:
+        data = batches(data)
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
+    try:
+        written = aside / f"student{exporter.suffix}"
+        runtime = _write_and_load(
+            exporter, model, inputs, written, quantize=quantize, calibration_data=calibration_data
+        )
+        verification = Verification(student, inputs, runtime, data)
+        metric, student_metric, export_metric = verification.metric()
+        result = ExportResult(
+            path=target,
+            format=exporter.name,
+            quantize=quantize,
+            size_bytes=_size(written),
+            max_difference=max(output.largest for output in verification.outputs.values()),
+            agreement=min(output.agreement for output in verification.outputs.values()),
+            metric=metric,
+            student_metric=student_metric,
+            export_metric=export_metric,
+            latency=measure_latency(lambda: by_name(runtime.run(verification.first_example))),
+            examples=verification.examples,
+            verified_on=verified_on,
+            batch_size=runtime.batch_size,
+        )
+        _check_tolerance(verification, exporter, student, result)
+        _check_free(target)
+        written.rename(target)
+    finally:
+        shutil.rmtree(aside)
+    print(result)
+    return result
+
+
+def _check_arguments(student, path, exporter: ExportFormat, quantize, calibration_data):
+    if hasattr(student, "student"):
+        raise ValueError(
+            "The student alone is exported: pass `distiller.student`. "
+            f"Received: student={type(student).__name__}"
+        )
+    if not isinstance(student, keras.Model):
+        raise ValueError(f"A keras.Model was expected. Received: student={student!r}")
+    if not student.built:
+        raise ValueError(
+            "A built student was expected: call it on a batch, or give it a `keras.Input`. "
+            f"Received: student={student.name!r}, which has no weights yet"
+        )
+    if quantize is not None and quantize not in exporter.quantizations:
+        possible = {known.name: list(known.quantizations) for known in FORMATS}
+        raise ValueError(
+            f"Format {exporter.name!r} cannot be quantised so. Possible, by format: {possible}. "
+            f"Received: quantize={quantize!r}"
+        )
+    if quantize == "int8" and calibration_data is None:
+        raise ValueError(
+            "int8 needs real inputs to find the ranges of the activations: pass "
+            "`calibration_data`, a batched tf.data.Dataset, a PyDataset, or arrays `x` or "
+            "`(x, y)`, of a few hundred training examples. Received: calibration_data=None"
+        )
+    _check_free(path)
+
+
+def _check_strings(inputs, exporter):
+    strings = [tensor.name for tensor in inputs.tensors if tensor.dtype == "string"]
+    if strings and not exporter.takes_strings:
+        able = ", ".join(repr(known.name) for known in FORMATS if known.takes_strings)
+        raise ValueError(
+            f"Strings can be exported in the formats {able}. For {exporter.name!r} export the part "
+            "of the student that comes after its text or lookup layers. "
+            f"Received: string inputs {strings}"
+        )
+
+
+def _check_free(path):
+    if path.exists() or path.is_symlink():
+        raise ValueError(
+            "Exports never overwrite: choose another path or remove what is there. "
+            f"Received: path={str(path)!r}, which exists"
+        )
+
+
+def _write_and_load(exporter, model, inputs, path, *, quantize, calibration_data):
+    examples = functools.partial(_single_examples, inputs, calibration_data)
+    try:
+        with quiet():
+            exporter.write(model, inputs, path, quantize, examples)
+            return exporter.load(path, model, inputs)
+    except Exception as error:
+        raise ValueError(
+            f"The student cannot be exported in format {exporter.name!r}: "
+            f"{str(error)[:1000]} [Received: student={model.name!r}, quantize={quantize!r}]"
+        ) from error
+
+
+def _single_examples(inputs, data):
+    """Walks the calibration data one example at a time, by input name."""
+    for x, _, _ in batches(data):
+        named = inputs.named(x)
+        for index in range(len(next(iter(named.values())))):
+            yield {name: array[index : index + 1] for name, array in named.items()}
+
+
+def _check_tolerance(verification, exporter, student, result):
+    tolerance = exporter.tolerance(result.quantize).or_looser(_rounding(student))
+    problems = [
+        f"{output.name!r}: {problem}"
+        for output in verification.outputs.values()
+        if (problem := tolerance.problem(output))
+    ]
+    if problems:
+        raise ExportMismatchError(
+            "The export disagrees with the student, and nothing was written. By output: "
+            f"{'; '.join(problems)}. Checked on {result.examples} examples of "
+            f"{result.verified_on}. Received: format={exporter.name!r}, "
+            f"quantize={result.quantize!r}",
+            result,
+        )
+
+
+def _rounding(student):
+    """What a student's own precision costs."""
+    precisions = {layer.compute_dtype for layer in sublayers(student)}
+    if "bfloat16" in precisions:
+        return EIGHT_BITS
+    return FLOAT16 if "float16" in precisions else FLOAT32
+
+
+def _size(path):
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
