@@ -1,0 +1,39 @@
+# Everything is set up in .venv, with versions that are known to work together.
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-all lint clean
+
+## Distils on real data, exports, and writes a report to runs/digits.
+demo: .venv/demo.stamp
+	$(BIN)/python -m keras_kd $(ARGS)
+
+## The tests on TensorFlow, then those of the core on JAX.
+test: .venv/test.stamp
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --doctest-modules tests keras_kd
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS) -m "core and not slow" tests
+
+## The same with the slow tests, some of which need KERAS_KD_DATA_DIR.
+test-all: .venv/test.stamp
+	$(BIN)/python -m pytest -n $(WORKERS) --doctest-modules tests keras_kd
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS) -m core tests
+
+lint: .venv/test.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: setup.cfg constraints.txt | .venv/bin/python
+	$(BIN)/pip install -q -c constraints.txt -e ".[demo]"
+	touch $@
+
+.venv/test.stamp: setup.cfg constraints.txt | .venv/bin/python
+	$(BIN)/pip install -q -c constraints.txt -e ".[test,jax]"
+	touch $@
+
+clean:
+	rm -rf .venv runs build *.egg-info
