@@ -1,0 +1,14 @@
+"""Keras' reduction, for values that are already there."""
+
+import keras
+
+
+class GivenValues(keras.losses.Loss):
+    """Reduces the values it is given as every Keras loss does, scaling over replicas included.
+
+    Call arguments: the values, twice, and optional weights of their shape.
+    """
+
+    def call(self, y_true, y_pred):
+        """Returns the values."""
+        return y_pred

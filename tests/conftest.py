@@ -1,0 +1,17 @@
+"""What every test shares."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Every test starts from the same seed and leaves no global Keras state behind."""
+    keras.utils.set_random_seed(1)
+    yield
+    keras.utils.clear_session(free_memory=False)
+    keras.config.set_dtype_policy("float32")
