@@ -4,7 +4,6 @@ import keras
 import numpy as np
 
 _THRESHOLDS = 1000
-_COLUMNS = 100
 
 
 def macro_auc(targets: np.ndarray, scores: np.ndarray, weights=None) -> float | None:
@@ -24,22 +23,17 @@ def macro_auc(targets: np.ndarray, scores: np.ndarray, weights=None) -> float | 
         The mean over the classes that have both positive and negative examples; `None` if
         there is no such class.
     """
-    positives = targets.sum(axis=0)
-    defined = np.flatnonzero((positives > 0) & (positives < len(targets)))
-    total = 0.0
-    for start in range(0, len(defined), _COLUMNS):
-        columns = defined[start : start + _COLUMNS]
-        metric = keras.metrics.AUC(
-            num_thresholds=min(len(scores), _THRESHOLDS) + 1,
-            multi_label=True,
-            num_labels=len(columns),
-        )
-        ranks = np.stack([_ranks(scores[:, column]) for column in columns], axis=1)
-        metric.update_state(targets[:, columns].astype("float32"), ranks, sample_weight=weights)
-        total += len(columns) * float(metric.result())
-    return total / len(defined) if len(defined) else None
+    metric = keras.metrics.AUC(num_thresholds=min(len(scores), _THRESHOLDS) + 1)
+    areas = []
+    for positive, score in zip(targets.T, scores.T, strict=True):
+        if positive.all() or not positive.any():
+            continue
+        metric.reset_state()
+        metric.update_state(positive.astype("float32"), _ranks(score), sample_weight=weights)
+        areas.append(float(metric.result()))
+    return float(np.mean(areas)) if areas else None
 
 
-def _ranks(column):
-    values, places = np.unique(column, return_inverse=True)
+def _ranks(score):
+    values, places = np.unique(score, return_inverse=True)
     return ((places + 0.5) / len(values)).astype("float32")

@@ -54,7 +54,8 @@ def count(value):
         value /= 1000
         if value < 999.5:
             return f"{value:.3g} {unit}"
-    return f"{value / 1000:,.3g} T"
+    value /= 1000
+    return f"{value:.3g} T" if value < 999.5 else f"{value:,.0f} T"
 
 
 def size(value):

@@ -46,10 +46,14 @@ def _count_with_profiler(model, inputs):
     if not all(_is_countable(operation) for operation in graph.get_operations()):
         return None
     options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation())
-    counted = profiler.profile(
-        graph=graph, cmd="op", options=options.with_empty_output().build()
-    ).total_float_ops
-    return counted + sum(_einsum_flops(op) for op in graph.get_operations() if op.type == "Einsum")
+    logger, level = tf.get_logger(), tf.get_logger().level
+    logger.setLevel("ERROR")  # the profiler warns that it is of TensorFlow 1; there is no other
+    try:
+        profile = profiler.profile(graph, cmd="op", options=options.with_empty_output().build())
+    finally:
+        logger.setLevel(level)
+    einsums = [operation for operation in graph.get_operations() if operation.type == "Einsum"]
+    return profile.total_float_ops + sum(map(_einsum_flops, einsums))
 
 
 def _is_countable(operation):
@@ -76,13 +80,12 @@ def _count_with_xla(model, inputs):
     import jax
 
     x = keras.tree.map_structure(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), inputs)
-    trainable = [variable.value for variable in model.trainable_variables]
-    others = [variable.value for variable in model.non_trainable_variables]
 
-    def forward(trainable, others, x):
-        return model.stateless_call(trainable, others, x, training=False)[0]
+    def forward(values, x):
+        with keras.StatelessScope(state_mapping=list(zip(model.variables, values, strict=True))):
+            return model(x, training=False)
 
-    lowered = jax.jit(forward).lower(trainable, others, x)
+    lowered = jax.jit(forward).lower([variable.value for variable in model.variables], x)
     program = lowered.as_text()
     if "stablehlo.while" in program or "stablehlo.case" in program:
         return None

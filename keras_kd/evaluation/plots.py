@@ -3,9 +3,11 @@
 import io
 import math
 
+from keras_kd.evaluation.column import size
 from keras_kd.evaluation.tables import columns, traded_column
 
 _PANELS_A_ROW = 4
+_TRADE_POINTS, _LINE_POINTS = 220, 12  # height of the lower plot and of a line of text in it
 _BLUE, _INK, _GRID = "#0072B2", "#333333", "#dddddd"
 
 
@@ -81,19 +83,39 @@ def _hint(column):
 
 def _draw_trade(panel, column, rows):
     scale = 100.0 if column.head.endswith("(%)") else 1.0
-    sizes = [row["size_bytes"] / 1024**2 for row in rows]
+    rows = [row for row in rows if row.get("size_bytes") and row.get(column.key) is not None]
+    if not rows:
+        return
+    sizes = [row["size_bytes"] for row in rows]
     values = [scale * row[column.key] for row in rows]
     panel.scatter(sizes, values, s=60, color=_BLUE, zorder=3)
-    for row, x, y in zip(rows, sizes, values, strict=True):
-        panel.annotate(
-            _plain(row["model"]), (x, y), (7, 5), textcoords="offset points", fontsize=9, color=_INK
-        )
-    panel.set_xscale("log")
-    panel.margins(x=0.18, y=0.25)
-    panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    panel.xaxis.set_minor_formatter("")
-    panel.set_xlabel("Size on disk (MiB, logarithmic)", color=_INK)
+    panel.set_xscale("log", base=2)
+    panel.set_xlim(min(sizes) / 2, 2 * max(sizes))
+    panel.margins(y=0.2)
+    for row, x, y, shift in zip(rows, sizes, values, _shifts(panel, sizes, values), strict=True):
+        place = {"xytext": (8, shift), "textcoords": "offset points", "va": "center"}
+        panel.annotate(_plain(row["model"]), (x, y), fontsize=9, color=_INK, **place)
+    panel.xaxis.set_major_formatter(lambda value, _: size(value).replace(".0 ", " "))
+    panel.set_xlabel("Size on disk (logarithmic)", color=_INK)
     panel.set_ylabel(column.head, color=_INK)
-    panel.set_title("Quality against size", fontsize=11, loc="left", color=_INK)
+    panel.set_title("Quality against size" + _hint(column), fontsize=11, loc="left", color=_INK)
+    panel.tick_params(labelcolor=_INK, color=_GRID)
     panel.grid(color=_GRID, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
+    panel.spines[["left", "bottom"]].set_color(_GRID)
+
+
+def _shifts(panel, sizes, values):
+    """Points by which each name moves up so that it does not cover another's.
+
+    Students of one architecture have one size, so their points often stand above each other.
+    """
+    low, high = panel.get_ylim()
+    heights = [_TRADE_POINTS * (value - low) / (high - low) for value in values]
+    shifts, tops = [0.0] * len(values), {}
+    for index in sorted(range(len(values)), key=heights.__getitem__):
+        stack = round(math.log2(sizes[index]))
+        base = max(heights[index], tops.get(stack, -math.inf) + _LINE_POINTS)
+        tops[stack] = base
+        shifts[index] = base - heights[index]
+    return shifts

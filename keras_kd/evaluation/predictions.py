@@ -9,6 +9,8 @@ import numpy as np
 from keras_kd.data.batches import batches
 from keras_kd.evaluation.task import find_task
 
+_CHUNK = 2**22  # numbers; few chunks, because JAX compiles anew for each shape
+
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
@@ -61,10 +63,11 @@ def predict_all(models: dict[str, keras.Model], data) -> Predictions:
     )
 
 
-def in_chunks(*arrays, size: int = 1024) -> Iterator[tuple]:
+def in_chunks(*arrays) -> Iterator[tuple]:
     """Cuts arrays of one length (or `None`) into chunks that metrics can be fed with."""
-    length = len(next(array for array in arrays if array is not None))
-    for start in range(0, length, size):
+    given = [array for array in arrays if array is not None]
+    size = max(1, _CHUNK // max(array[0].size for array in given))
+    for start in range(0, len(given[0]), size):
         yield tuple(None if array is None else array[start : start + size] for array in arrays)
 
 

@@ -65,8 +65,8 @@ def find_task(targets: np.ndarray, outputs: dict[str, np.ndarray]) -> str:
 def holds_probabilities(outputs: np.ndarray, name: str, *, exclusive: bool) -> bool:
     """Whether outputs are probabilities, judged by their numbers over all examples.
 
-    They are if all lie in [0, 1] and, where classes exclude one another, each row sums to 1
-    within 1e-2. All others are taken for logits.
+    They are if all lie in [0, 1], but for rounding of 1e-3, and, where classes exclude one
+    another, each row sums to 1 within 1e-2. All others are taken for logits.
 
     Args:
         outputs: Array `(N, C)`.
@@ -80,7 +80,7 @@ def holds_probabilities(outputs: np.ndarray, name: str, *, exclusive: bool) -> b
         UserWarning: If exclusive outputs lie in [0, 1] but do not sum to 1, as those of a
             sigmoid do: they are taken for logits, which may be wrong.
     """
-    if outputs.min() < 0.0 or outputs.max() > 1.0:
+    if outputs.min() < -1e-3 or outputs.max() > 1.0 + 1e-3:
         return False
     if not exclusive:
         return True
