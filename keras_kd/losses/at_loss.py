@@ -6,6 +6,8 @@ from keras import ops
 from keras_kd.losses.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.per_sample_mean import per_sample_mean
+from keras_kd.losses.to_rank import to_rank
+from keras_kd.losses.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -21,7 +23,8 @@ class ATLoss(DistillationLoss):
     norm.
 
     Args:
-        p: Power of the activations, above 0. Defaults to 2.
+        p: Power of the activations, at least 1: below it the gradient at an activation of 0 is
+            infinite. Defaults to 2.
         weight: Defaults to 1000 (for the sum over the pairs in `layers`; published with three).
         **kwargs: `layers`, `name`, `reduction`, `dtype`.
 
@@ -44,7 +47,7 @@ class ATLoss(DistillationLoss):
 
     def __init__(self, p=2.0, *, weight=1000.0, **kwargs):
         super().__init__(weight=weight, **kwargs)
-        self.p = check_number("p", p, above=0.0)
+        self.p = check_number("p", p, least=1.0)
 
     def call(self, teacher_value, student_value, mask=None):
         """Returns each sample's mean squared difference of attention."""
@@ -56,9 +59,10 @@ class ATLoss(DistillationLoss):
         teacher, student = self._attention(teacher_value), self._attention(student_value)
         check_same_shape(self.name, teacher, student)
         if mask is not None:
-            keep = ops.cast(mask, student.dtype)
+            keep = to_rank(ops.cast(mask, student.dtype), len(student.shape))
             teacher, student = teacher * keep, student * keep
-        difference = _normalized(student) - _normalized(teacher)
+        positions = tuple(range(1, len(student.shape)))
+        difference = unit_norm(student, positions) - unit_norm(teacher, positions)
         return per_sample_mean(ops.square(difference), mask)
 
     def get_config(self):
@@ -68,13 +72,3 @@ class ATLoss(DistillationLoss):
     def _attention(self, value):
         magnitude = ops.square(value) if self.p == 2.0 else ops.power(ops.abs(value), self.p)
         return ops.mean(magnitude, axis=-1)
-
-
-def _normalized(attention):
-    """Divides each sample's map by its norm; a map of zeros stays zero."""
-    axes = tuple(range(1, len(attention.shape)))
-    # Scaled by the largest entry first, so that squares neither overflow nor vanish.
-    largest = ops.stop_gradient(ops.max(attention, axis=axes, keepdims=True))
-    scaled = attention / ops.where(largest > 0.0, largest, ops.ones_like(largest))
-    norm = ops.sqrt(ops.sum(ops.square(scaled), axis=axes, keepdims=True) + 1e-12)
-    return scaled / norm

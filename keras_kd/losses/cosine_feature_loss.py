@@ -6,6 +6,7 @@ from keras import ops
 from keras_kd.losses.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.per_sample_mean import per_sample_mean
+from keras_kd.losses.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -44,5 +45,5 @@ class CosineFeatureLoss(DistillationLoss):
     def call(self, teacher_value, student_value, mask=None):
         """Returns each sample's mean of one minus the cosine."""
         check_same_shape(self.name, teacher_value, student_value)
-        cosine = ops.sum(ops.normalize(teacher_value) * ops.normalize(student_value), axis=-1)
+        cosine = ops.sum(unit_norm(teacher_value, -1) * unit_norm(student_value, -1), axis=-1)
         return per_sample_mean(1.0 - cosine, mask)

@@ -8,8 +8,10 @@ from keras import ops
 
 from keras_kd.losses.checks import check_number
 from keras_kd.losses.given_values import GivenValues
+from keras_kd.losses.to_rank import to_rank
 
 CONTEXT = ("labels", "mask", "temperature")
+KINDS = ("teacher_from_logits", "student_from_logits")  # what the Distiller found out
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -82,6 +84,12 @@ class DistillationLoss(keras.losses.Loss):
         Returns:
             The reduced distance: a scalar for the default reduction, summed over pairs.
         """
+        unknown = sorted(set(context) - {*CONTEXT, *KINDS})
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__} can be given {', '.join(CONTEXT)} by name. "
+                f"Received: {', '.join(unknown)}"
+            )
         if isinstance(student_value, list | tuple):
             return self._sum_over_pairs(teacher_value, student_value, sample_weight, context)
         mask = context.pop("mask", None)
@@ -141,11 +149,18 @@ class DistillationLoss(keras.losses.Loss):
         return cls(**config)
 
     def _sum_over_pairs(self, teacher_values, student_values, sample_weight, context):
-        masks = context.pop("mask", None) or [None] * len(student_values)
-        if len(teacher_values) != len(student_values):
+        masks = context.pop("mask", None)
+        if not isinstance(masks, list | tuple):  # one for all pairs, or none
+            masks = [masks] * len(student_values)
+        lengths = {
+            "teacher values": _length(teacher_values),
+            "student values": len(student_values),
+            "masks": len(masks),
+        }
+        if len(set(lengths.values())) > 1 or not student_values:
             raise ValueError(
-                f"{self.name} compares pairs: as many teacher values as student values were "
-                f"expected. Received: {len(teacher_values)} and {len(student_values)}"
+                f"{self.name} compares pairs: lists of one length were expected. Received: "
+                + ", ".join(f"{length} {what}" for what, length in lengths.items())
             )
         return sum(
             self(teacher, student, sample_weight, mask=mask, **context)
@@ -168,24 +183,20 @@ class DistillationLoss(keras.losses.Loss):
                     f"{len(mask.shape)} tells apart: let it take an argument `mask`. "
                     f"Received: values of rank {rank}"
                 )
-            mask = ops.cast(mask, values.dtype)
-            # Keras' convention: the mean over what is not masked.
-            count = ops.cast(ops.size(mask), values.dtype)
-            weights = _to_rank(mask * ops.divide_no_nan(count, ops.sum(mask)), rank)
+            weights = ops.cast(mask, values.dtype)
+            if self.reduction in ("sum_over_batch_size", "mean"):
+                # Keras' convention: the mean over what is not masked.
+                count = ops.cast(ops.size(weights), values.dtype)
+                weights = weights * ops.divide_no_nan(count, ops.sum(weights))
+            weights = to_rank(weights, rank)
         if sample_weight is not None:
-            sample_weight = _to_rank(ops.convert_to_tensor(sample_weight, values.dtype), rank)
+            sample_weight = to_rank(ops.convert_to_tensor(sample_weight, values.dtype), rank)
             weights = sample_weight if weights is None else weights * sample_weight
         return None if weights is None else weights * ops.ones_like(values)
 
 
-def _to_rank(weights, rank):
-    """Gives weights the values' rank: trailing axes are averaged away or added."""
-    surplus = len(weights.shape) - rank
-    if surplus > 0:
-        return ops.mean(weights, axis=tuple(range(rank, rank + surplus)))
-    for _ in range(-surplus):
-        weights = ops.expand_dims(weights, -1)
-    return weights
+def _length(values):
+    return len(values) if isinstance(values, list | tuple) else "no list of"
 
 
 def _check_layers(layers):

@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_kd.losses.to_rank import to_rank
+
 
 def per_sample_mean(values, mask=None):
     """Averages each sample's values over all other axes.
@@ -16,10 +18,15 @@ def per_sample_mean(values, mask=None):
     axes = tuple(range(1, len(values.shape)))
     if mask is None:
         return ops.mean(values, axis=axes) if axes else values
-    mask = ops.cast(mask, values.dtype)
-    while len(mask.shape) < len(values.shape):
-        mask = ops.expand_dims(mask, -1)
-    mask = mask * ops.ones_like(values)
+    mask_shape, shape = tuple(mask.shape), tuple(values.shape)
+    if len(mask_shape) > len(shape) or not all(
+        a is None or b is None or a == b for a, b in zip(mask_shape, shape, strict=False)
+    ):
+        raise ValueError(
+            "A mask must have the first axes of the values that it masks. "
+            f"Received: mask={mask_shape}, values={shape}"
+        )
+    mask = to_rank(ops.cast(mask, values.dtype), len(shape)) * ops.ones_like(values)
     if not axes:
         return values * mask
     return ops.divide_no_nan(ops.sum(values * mask, axis=axes), ops.sum(mask, axis=axes))
