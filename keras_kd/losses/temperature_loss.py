@@ -1,5 +1,7 @@
 """The base class of losses with a temperature."""
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -29,6 +31,8 @@ class TemperatureLoss(ResponseLoss):
             return self.temperature
         if temperature is None:
             return DEFAULT_TEMPERATURE
+        if isinstance(temperature, numbers.Real | str):
+            return check_temperature(temperature)
         return ops.convert_to_tensor(temperature, dtype=self.dtype)
 
     def get_config(self):
