@@ -11,11 +11,11 @@ import keras
 
 from keras_kd.data.batches import batches
 from keras_kd.evaluation.latency import measure_latency
-from keras_kd.export.export_format import ExportFormat
+from keras_kd.export.argument_checks import check_arguments, check_free, check_strings
 from keras_kd.export.export_mismatch_error import ExportMismatchError
 from keras_kd.export.export_result import ExportResult
 from keras_kd.export.float32_clone import float32_clone, is_float32
-from keras_kd.export.formats import FORMATS, find_format
+from keras_kd.export.formats import find_format
 from keras_kd.export.quiet import quiet
 from keras_kd.export.student_inputs import StudentInputs
 from keras_kd.export.sublayers import sublayers
@@ -72,14 +72,15 @@ def export_student(
     Example:
 
     >>> student = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
-    >>> result = export_student(student, "student.tflite", verify_data=x)
-    student.tflite (tflite): 1.46 kB, largest difference 6e-08, agreement 1.0000, ...
+    >>> path = tempfile.mkdtemp() + "/student.keras"
+    >>> result = export_student(student, path)  # doctest: +ELLIPSIS
+    /...student.keras (keras): ..., agreement 1.0000, ... examples of random inputs
     >>> result.agreement
     1.0
     """
     target = pathlib.Path(path)
     exporter = find_format(target, format)
-    _check_arguments(student, target, exporter, quantize, calibration_data)
+    check_arguments(student, target, exporter, quantize, calibration_data)
     exporter.check_available()
 
     data, verified_on = verify_data, "verify_data"
@@ -90,7 +91,7 @@ def export_student(
     if exporter.float32_only and not is_float32(student):
         model = float32_clone(student)
     inputs = StudentInputs(model, samples)
-    _check_strings(inputs, exporter)
+    check_strings(inputs, exporter)
     if data is None:
         data, verified_on = [(inputs.random_examples(), None, None)], "random inputs"
     else:
@@ -121,59 +122,12 @@ def export_student(
             batch_size=runtime.batch_size,
         )
         _check_tolerance(verification, exporter, student, result)
-        _check_free(target)
+        check_free(target)
         written.rename(target)
     finally:
         shutil.rmtree(aside)
     print(result)
     return result
-
-
-def _check_arguments(student, path, exporter: ExportFormat, quantize, calibration_data):
-    if hasattr(student, "student"):
-        raise ValueError(
-            "The student alone is exported: pass `distiller.student`. "
-            f"Received: student={type(student).__name__}"
-        )
-    if not isinstance(student, keras.Model):
-        raise ValueError(f"A keras.Model was expected. Received: student={student!r}")
-    if not student.built:
-        raise ValueError(
-            "A built student was expected: call it on a batch, or give it a `keras.Input`. "
-            f"Received: student={student.name!r}, which has no weights yet"
-        )
-    if quantize is not None and quantize not in exporter.quantizations:
-        possible = {known.name: list(known.quantizations) for known in FORMATS}
-        raise ValueError(
-            f"Format {exporter.name!r} cannot be quantised so. Possible, by format: {possible}. "
-            f"Received: quantize={quantize!r}"
-        )
-    if quantize == "int8" and calibration_data is None:
-        raise ValueError(
-            "int8 needs real inputs to find the ranges of the activations: pass "
-            "`calibration_data`, a batched tf.data.Dataset, a PyDataset, or arrays `x` or "
-            "`(x, y)`, of a few hundred training examples. Received: calibration_data=None"
-        )
-    _check_free(path)
-
-
-def _check_strings(inputs, exporter):
-    strings = [tensor.name for tensor in inputs.tensors if tensor.dtype == "string"]
-    if strings and not exporter.takes_strings:
-        able = ", ".join(repr(known.name) for known in FORMATS if known.takes_strings)
-        raise ValueError(
-            f"Strings can be exported in the formats {able}. For {exporter.name!r} export the part "
-            "of the student that comes after its text or lookup layers. "
-            f"Received: string inputs {strings}"
-        )
-
-
-def _check_free(path):
-    if path.exists() or path.is_symlink():
-        raise ValueError(
-            "Exports never overwrite: choose another path or remove what is there. "
-            f"Received: path={str(path)!r}, which exists"
-        )
 
 
 def _write_and_load(exporter, model, inputs, path, *, quantize, calibration_data):
