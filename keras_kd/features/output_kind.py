@@ -36,15 +36,19 @@ def output_is_logits(value, recording) -> bool | None:
     Returns:
         True for logits, False for probabilities (softmax or sigmoid), None if it cannot be known.
     """
+    return _kind(value, recording.calls)
+
+
+def _kind(value, calls):
     if getattr(value, "_keras_logits", None) is not None:
         return False
     # The innermost layer that gave this very tensor is the first to have reported it.
-    index = next((i for i, (_, _, given) in enumerate(recording.calls) if given is value), None)
-    return None if index is None else _given_by(index, recording)
+    index = next((i for i, (_, _, given) in enumerate(calls) if given is value), None)
+    return None if index is None else _given_by_last(calls[: index + 1])
 
 
-def _given_by(index, recording):
-    layer, taken, _ = recording.calls[index]
+def _given_by_last(calls):
+    *earlier, (layer, taken, _) = calls
     activation = getattr(layer, "activation", None)
     if activation in (keras.activations.softmax, keras.activations.sigmoid):
         return False
@@ -56,18 +60,17 @@ def _given_by(index, recording):
         keras.activations.linear
     )
     if is_linear or isinstance(layer, _PASSING):
-        kinds = {_taken(value, index, recording) for value in keras.tree.flatten(taken)}
+        kinds = {_taken(value, earlier) for value in keras.tree.flatten(taken)}
         return kinds.pop() if len(kinds) == 1 else None
     return None
 
 
-def _taken(value, index, recording):
-    kind = output_is_logits(value, recording)
-    if kind is None and index > 0:
+def _taken(value, earlier):
+    # Only among what ran before: a layer may give the very tensor that it took.
+    kind = _kind(value, earlier)
+    if kind is None and earlier:
         # Autocast hands a layer a converted copy: then it is the layer before that gave it.
-        given = recording.calls[index - 1][2]
+        given = earlier[-1][2]
         if getattr(given, "shape", None) == value.shape and given.dtype != value.dtype:
-            if getattr(given, "_keras_logits", None) is not None:
-                return False
-            return _given_by(index - 1, recording)
+            return _kind(given, earlier)
     return kind

@@ -1,0 +1,151 @@
+import keras
+import pytest
+from keras import layers
+
+from keras_kd.features.model_spec import input_spec, inspect_model
+
+pytestmark = pytest.mark.core
+
+
+def kind(model):
+    """What the Distiller finds out about a model's only output."""
+    (found,) = inspect_model(model, input_spec(model), {}).is_logits
+    return found
+
+
+def ending_in(*last, shape=(6,)):
+    return keras.Sequential([keras.Input(shape), *last])
+
+
+@pytest.mark.parametrize(
+    ("last", "is_logits"),
+    [
+        ([layers.Dense(3)], True),
+        ([layers.Dense(3, "linear")], True),
+        ([layers.EinsumDense("ab,bc->ac", 3)], True),
+        ([layers.Dense(3), layers.Activation("linear")], True),
+        ([layers.Dense(3), layers.Activation("linear", dtype="float32")], True),
+        ([layers.Dense(3, "softmax")], False),
+        ([layers.Dense(3, keras.activations.softmax)], False),
+        ([layers.Dense(3, "sigmoid")], False),
+        ([layers.Dense(3), layers.Softmax()], False),
+        ([layers.Dense(3), layers.Activation("softmax")], False),
+        ([layers.Dense(3), layers.Activation("sigmoid")], False),
+        ([layers.Dense(3), layers.Activation("softmax", dtype="float32")], False),
+        ([layers.Dense(3, "relu")], None),
+        ([layers.Dense(3), layers.LayerNormalization()], None),
+        ([layers.Dense(3), layers.Lambda(lambda x: x)], True),
+        ([layers.Dense(3), layers.Lambda(lambda x: 2 * x)], None),
+        ([layers.Dropout(0.5)], None),
+        ([layers.Identity()], None),
+    ],
+)
+def test_the_last_layers_tell(last, is_logits):
+    assert kind(ending_in(*last)) is is_logits
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(("activation", "is_logits"), [("linear", True), ("softmax", False)])
+@pytest.mark.parametrize("inner", [None, "softmax"])
+def test_a_float32_activation_after_half_precision_scores(policy, activation, is_logits, inner):
+    model = ending_in(
+        layers.Dense(3, inner, dtype=policy), layers.Activation(activation, dtype="float32")
+    )
+    assert kind(model) is (is_logits and inner is None)
+
+
+@pytest.mark.parametrize("last", [None, "softmax"])
+@pytest.mark.parametrize(
+    "passing",
+    [
+        [layers.Reshape((3, 2))],
+        [layers.Flatten()],
+        [layers.Dropout(0.5)],
+        [layers.Identity()],
+        [layers.Reshape((2, 3)), layers.Permute((2, 1)), layers.GlobalAveragePooling1D()],
+        [layers.Reshape((3, 2)), layers.Dropout(0.1), layers.AveragePooling1D(3), layers.Flatten()],
+    ],
+    ids=lambda passing: "-".join(type(layer).__name__ for layer in passing),
+)
+def test_layers_that_hand_scores_on_are_seen_through(last, passing):
+    assert kind(ending_in(layers.Dense(6, last), *passing)) is (last is None)
+
+
+@pytest.mark.parametrize("last", [None, "softmax"])
+def test_a_head_of_convolution_and_pooling_is_seen_through(last):
+    model = ending_in(
+        layers.Conv2D(3, 1, data_format="channels_last", activation=last),
+        layers.GlobalAveragePooling2D(data_format="channels_last"),
+        shape=(4, 4, 2),
+    )
+    assert kind(model) is (last is None)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_logits"),
+    [(None, None, True), ("softmax", "softmax", False), (None, "softmax", None)],
+)
+@pytest.mark.parametrize("joined", [layers.Average, layers.Concatenate])
+def test_joined_scores_are_known_when_their_kinds_agree(one, other, is_logits, joined):
+    inputs = keras.Input((6,))
+    model = keras.Model(
+        inputs, joined()([layers.Dense(3, one)(inputs), layers.Dense(3, other)(inputs)])
+    )
+    assert kind(model) is is_logits
+
+
+@pytest.mark.parametrize("last", [None, "softmax"])
+def test_nested_models_are_seen_through(last):
+    inner = ending_in(layers.Dense(3, last))
+    assert kind(ending_in(ending_in(inner))) is (last is None)
+    inputs = keras.Input((6,))
+    assert kind(keras.Model(inputs, layers.Dropout(0.1)(inner(inputs)))) is (last is None)
+
+
+class Subclassed(keras.Model):
+    def __init__(self, end):
+        super().__init__()
+        self.hidden = layers.Dense(4, "relu")
+        self.scores = layers.Dense(3)
+        self.end = end
+
+    def call(self, x):
+        return self.end(self.scores(self.hidden(x)))
+
+
+@pytest.mark.parametrize(
+    ("end", "is_logits"),
+    [
+        (lambda x: x, True),
+        (keras.ops.softmax, False),
+        (keras.activations.softmax, False),
+        (layers.Softmax(), False),
+        (lambda x: x / 2.0, None),
+    ],
+)
+def test_subclassed_models_tell_as_far_as_their_layers_do(end, is_logits):
+    model = Subclassed(end)
+    model(keras.ops.zeros((2, 6)))
+    assert kind(model) is is_logits
+
+
+def test_every_output_has_its_own_kind():
+    inputs = keras.Input((6,))
+    outputs = {
+        "logits": layers.Dense(3)(inputs),
+        "probabilities": layers.Dense(3, "softmax")(inputs),
+        "unknown": layers.Dense(3, "relu")(inputs),
+    }
+    model = keras.Model(inputs, outputs)
+    spec = inspect_model(model, input_spec(model), {})
+    assert dict(zip(spec.outputs, spec.is_logits, strict=True)) == {
+        "logits": True,
+        "probabilities": False,
+        "unknown": None,
+    }
+
+
+def test_an_output_that_is_an_input_is_unknown():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, [inputs, layers.Dense(3)(inputs)])
+    assert inspect_model(model, input_spec(model), {}).is_logits == [None, True]
