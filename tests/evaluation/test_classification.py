@@ -21,8 +21,7 @@ def example(classes, seed, examples=300):
     return labels, logits, teacher, rng.random(examples).astype("float32")
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("classes", "seed"), [(2, 0), (7, 1)])
+@pytest.mark.parametrize(("classes", "seed", "weighted"), [(2, 0, False), (7, 1, True)])
 def test_scores_equal_scikit_learn_and_float64_formulas(classes, seed, weighted):
     labels, logits, teacher, weights = example(classes, seed)
     w = weights if weighted else None
@@ -50,11 +49,11 @@ def test_scores_equal_scikit_learn_and_float64_formulas(classes, seed, weighted)
 
 
 def test_logits_and_probabilities_of_one_model_score_the_same():
-    labels, logits, teacher, _ = example(6, 2)
+    labels, logits, teacher, weights = example(7, 2)
     p = softmax(logits.astype("float64"), axis=1).astype("float32")
     reference = log_probabilities(teacher, "t")
     from_logits, from_probabilities = (
-        classification_scores(labels, log_probabilities(outputs, "m"), None, reference)
+        classification_scores(labels, log_probabilities(outputs, "m"), weights, reference)
         for outputs in (logits, p)
     )
     assert from_probabilities == pytest.approx(from_logits, rel=1e-4)
