@@ -1,0 +1,65 @@
+"""Every loss that the library offers, and how the tests draw values for it."""
+
+import hypothesis
+import keras
+import numpy as np
+import pytest
+from gradients import FLOAT64_STAYS, float64
+
+from keras_kd import losses
+from keras_kd.losses.response_loss import ResponseLoss
+
+CLASSES = [getattr(losses, name) for name in losses.__all__ if name != "DistillationLoss"]
+RESPONSE = [cls for cls in CLASSES if issubclass(cls, ResponseLoss)]
+FROM_PROBABILITIES = [cls for cls in RESPONSE if cls is not losses.LogitsMSELoss]
+
+every_loss = pytest.mark.parametrize("cls", CLASSES)
+every_response_loss = pytest.mark.parametrize("cls", RESPONSE)
+
+in_both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+two_seeds = pytest.mark.parametrize("seed", [0, 1])
+# A batch of one, vectors, sequences, maps; batches as long as a sequence or as high as a map.
+SHAPES = [(1, 3), (4, 7), (1, 2, 3), (3, 3, 5), (2, 3, 4, 5), (3, 3, 3, 2)]
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+every_map_shape = pytest.mark.parametrize("shape", [s for s in SHAPES if len(s) > 2], ids=str)
+
+# Few examples, the same ones in each run, no stopwatch: the machines of CI are slow and shared.
+properties = hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
+
+
+def draw(shape, seed=0, scale=2.0):
+    """Teacher's and student's values."""
+    rng = np.random.default_rng(seed)
+    return scale * rng.normal(size=shape), scale * rng.normal(size=shape)
+
+
+def labels_for(shape):
+    """Labels for losses that ask for them; others leave them aside."""
+    return np.random.default_rng(99).normal(size=shape)
+
+
+def run(loss, teacher, student, *args, **context):
+    """The loss' value as float64 NumPy."""
+    with float64():
+        return np.asarray(
+            keras.ops.convert_to_numpy(loss(teacher, student, *args, **context)), "float64"
+        )
+
+
+def assert_formula(loss, expected, teacher, student, *, rounding=1.0, **context):
+    """Asserts that a loss made with reduction=None gives `expected`, and its default the mean.
+
+    A logarithm, a square or a cosine of size 1 is known to a few units in the last place of the
+    loss' dtype. `rounding` is what such an error is multiplied by, T^2 in the KD family.
+    """
+    unit = np.finfo(loss.dtype if FLOAT64_STAYS else "float32").eps
+    tolerance = {
+        "rtol": 100 * unit,
+        "atol": 10 * unit * max(rounding, np.abs(expected).max()),
+    }
+    each = run(loss, teacher, student, **context)
+    assert each.shape == expected.shape
+    np.testing.assert_allclose(each, expected, **tolerance)
+    default = type(loss).from_config({**loss.get_config(), "reduction": "sum_over_batch_size"})
+    mean = run(default, teacher, student, **context)
+    np.testing.assert_allclose(mean, expected.mean(), **tolerance)
