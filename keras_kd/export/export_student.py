@@ -48,7 +48,8 @@ def export_student(
     as it is. The student itself is never changed.
 
     Args:
-        student: A built Keras model; of a Distiller, `distiller.student`.
+        student: A built Keras model; of a Distiller, `distiller.student`. Inputs may be nested;
+            outputs are a tensor, a list or tuple of tensors, or a dict of tensors.
         path: Where to write; must not exist. The suffix chooses the format: none for a
             SavedModel folder, `.tflite`, `.keras`, `.onnx`.
         format: `"saved_model"`, `"tflite"`, `"keras"` or `"onnx"`, against the suffix.

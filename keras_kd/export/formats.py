@@ -4,7 +4,7 @@ import pathlib
 
 from keras_kd.export.export_format import ExportFormat
 from keras_kd.export.keras_file import KerasFormat
-from keras_kd.export.onnx import ONNXFormat
+from keras_kd.export.onnx_file import ONNXFormat
 from keras_kd.export.saved_model import SavedModelFormat
 from keras_kd.export.tflite import TFLiteFormat
 

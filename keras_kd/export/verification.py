@@ -26,7 +26,8 @@ class Verification:
         first_example: The first one, by input name, as a batch of 1.
 
     Raises:
-        ExportMismatchError: If outputs are missing or of another shape.
+        ExportMismatchError: If the export does not run, or outputs are missing or of another
+            shape.
     """
 
     def __init__(
@@ -44,13 +45,24 @@ class Verification:
             if self.first_example is None:
                 self.first_example = {name: array[:1] for name, array in named.items()}
             values = by_name(student(x, training=False))
-            found = by_name(_run(runtime, named))
+            found = self._run(runtime, named)
             self._check_shapes(values, found)
             labels = _labels_by_output(y, list(values))
             for name, value in values.items():
                 output = self.outputs.setdefault(name, OutputComparison(name))
                 output.update(value, found[name], labels.get(name))
             self.examples += len(next(iter(named.values())))
+
+    @staticmethod
+    def _run(runtime, named):
+        try:
+            return _outputs(runtime, named)
+        except Exception as error:
+            shapes = {name: array.shape for name, array in named.items()}
+            raise ExportMismatchError(
+                "The export was written but does not run in its own runtime: "
+                f"{str(error)[:1000]} [Received: inputs of shapes {shapes}]"
+            ) from error
 
     @staticmethod
     def _check_shapes(expected, found):
@@ -85,9 +97,9 @@ def by_name(outputs) -> dict[str, np.ndarray]:
     return named
 
 
-def _run(runtime, named):
+def _outputs(runtime, named):
     if runtime.batch_size is None:
-        return runtime.run(named)
+        return by_name(runtime.run(named))
     examples = len(next(iter(named.values())))
     parts = [
         by_name(runtime.run({name: array[index : index + 1] for name, array in named.items()}))

@@ -35,3 +35,11 @@ def test_outputs_of_another_name_or_shape_are_a_mismatch(found, classifier, imag
         Verification(
             classifier, StudentInputs(classifier), Runtime(lambda named: found), [(*images, None)]
         )
+
+
+def test_an_export_that_does_not_run_is_told_as_such(classifier, images):
+    def run(named):
+        raise RuntimeError("no kernel")
+
+    with pytest.raises(ExportMismatchError, match=r"does not run in its own runtime: no kernel"):
+        Verification(classifier, StudentInputs(classifier), Runtime(run), [(*images, None)])
