@@ -10,6 +10,7 @@ from keras_kd.features.model_spec import symbolic_call
 from keras_kd.features.projector import make_projector
 from keras_kd.features.recording import watch
 from keras_kd.features.tap import Tap
+from keras_kd.losses.keras_mask import keras_mask
 
 
 class FeatureTerm(LossTerm):
@@ -57,7 +58,7 @@ class FeatureTerm(LossTerm):
         teacher_values, student_values, masks = [], [], []
         for ours_layer, ours, theirs_layer, theirs, projector in self._wiring.pairs:
             value = student_recording.value(ours_layer, ours)
-            masks.append(getattr(value, "_keras_mask", None))
+            masks.append(keras_mask(value))
             student_values.append(
                 value if projector is None else projector(value, training=training)
             )

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_kd.losses.checks import check_number
 from keras_kd.losses.given_values import GivenValues
+from keras_kd.losses.keras_mask import keras_mask
 from keras_kd.losses.to_rank import to_rank
 
 CONTEXT = ("labels", "mask", "temperature")
@@ -94,7 +95,7 @@ class DistillationLoss(keras.losses.Loss):
             return self._sum_over_pairs(teacher_value, student_value, sample_weight, context)
         mask = context.pop("mask", None)
         if mask is None:
-            mask = getattr(student_value, "_keras_mask", None)
+            mask = keras_mask(student_value)
         with keras.name_scope(self.name):
             teacher_value, student_value = self.prepare(teacher_value, student_value, context)
             teacher_value = ops.stop_gradient(teacher_value)
