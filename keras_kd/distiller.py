@@ -300,8 +300,8 @@ class Distiller(keras.Model):
             distance = term.distance(
                 follow(term.student_path, y_pred),
                 follow(term.teacher_path, outputs),
-                follow(term.student_path, sample_weight),
-                labels=follow(term.student_path, y),
+                term.part_of(sample_weight),
+                labels=term.part_of(y),
                 temperature=self.temperature,
             )
             kd_loss = kd_loss + term.loss_weight * distance

@@ -17,12 +17,15 @@ class OutputTerm(LossTerm):
         name: The term's name, for `LossWeightScheduler`.
         student_path: Keys and indices that lead to the student's output, if it has several.
         teacher_path: Those that lead to the teacher's.
+        index: The output's position among the student's outputs, flattened.
+        output_names: The student's, in that order, where they are known.
     """
 
-    def __init__(self, loss, name, student_path, teacher_path):
+    def __init__(self, loss, name, student_path, teacher_path, index, output_names):
         super().__init__(loss, name)
         self.student_path = tuple(student_path)
         self.teacher_path = tuple(teacher_path)
+        self._index, self._output_names = index, list(output_names)
         self._kinds = {}
 
     def check(self, student_output, teacher_output, student_is_logits, teacher_is_logits):
@@ -54,6 +57,22 @@ class OutputTerm(LossTerm):
             symbolic_call(
                 lambda values: self.loss(*values, **self._kinds), [teacher_output, student_output]
             )
+
+    def part_of(self, structure):
+        """Returns this output's part of the labels or weights, or None if they have none.
+
+        As in Keras, they need not have the structure of the outputs: names and positions will do,
+        and a single array belongs to all outputs.
+        """
+        if not keras.tree.is_nested(structure):
+            return structure
+        parts = dict(keras.tree.flatten_with_path(structure))
+        complete = len(parts) == len(self._output_names)
+        if self.student_path in parts and (complete or isinstance(structure, dict)):
+            return parts[self.student_path]
+        if (self._output_names[self._index],) in parts:
+            return parts[(self._output_names[self._index],)]
+        return list(parts.values())[self._index] if complete else None
 
     def distance(self, student_output, teacher_output, sample_weight, **context):
         """Returns the loss between the two outputs."""
@@ -89,15 +108,18 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
         TypeError, ValueError: If `kd_loss` does not fit the outputs, or the outputs each other.
     """
     paths = _paths(student_spec.outputs)
-    losses = _losses_by_path(kd_loss, paths, getattr(student, "output_names", None))
+    output_names = getattr(student, "output_names", None)
+    losses = _losses_by_path(kd_loss, paths, output_names)
     theirs = None if teacher_spec is None else _paths(teacher_spec.outputs)
+    if len(output_names or []) != len(paths):
+        output_names = [None] * len(paths)
     terms = []
     for index, (path, loss) in enumerate(zip(paths, losses, strict=True)):
         if loss is None:
             continue
         name = "_".join([*(str(key) for key in path), "kd_loss"])
         if theirs is None:
-            term = OutputTerm(loss, name, path, path)
+            term = OutputTerm(loss, name, path, path, index, output_names)
             term.check(paths[path], paths[path], student_spec.is_logits[index], True)
         else:
             teacher_path = path if len(paths) > 1 or len(theirs) > 1 else next(iter(theirs))
@@ -107,7 +129,7 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
                     "a dict or list with None for outputs that are not distilled. Received: "
                     f"student outputs={_names(paths)}, teacher outputs={_names(theirs)}"
                 )
-            term = OutputTerm(loss, name, path, teacher_path)
+            term = OutputTerm(loss, name, path, teacher_path, index, output_names)
             term.check(
                 paths[path],
                 theirs[teacher_path],
