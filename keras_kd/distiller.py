@@ -8,9 +8,11 @@ from keras import ops
 
 from keras_kd.features.argument_checks import check_feature_losses, check_models
 from keras_kd.features.feature_term import FeatureTerm
+from keras_kd.features.grow_optimizer import grow_optimizer
 from keras_kd.features.model_spec import input_spec, inspect_model
 from keras_kd.features.output_term import follow, output_terms
 from keras_kd.features.recording import Recording
+from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.losses import KDLoss
 from keras_kd.losses.checks import check_fraction, check_temperature
 from keras_kd.losses.given_values import GivenValues
@@ -172,6 +174,7 @@ class Distiller(keras.Model):
         # `super` adds the regularisers to the labels' loss; the logs tell them apart.
         regularisation = sum((ops.sum(loss) for loss in self.losses), ops.zeros(())) * share
         student_loss = ops.zeros(())
+        self._unlabelled[self._phase()] = y is None or self.loss is None
         if y is not None and self.loss is not None:
             student_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
             student_loss = student_loss - regularisation
@@ -193,14 +196,26 @@ class Distiller(keras.Model):
             + regularisation
         )
 
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Keras' `compute_metrics`; without labels the compiled metrics rest."""
+        if y is None:
+            self._unlabelled[self._phase()] = True
+            return self.get_metrics_result()
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
     def get_metrics_result(self):
         """Returns the metrics of the phase that runs, without terms that it does not compute."""
-        phase = getattr(self._step, "phase", "test" if self._evaluating else "train")
-        silent = {"student_loss"} if self._unlabelled[phase] else set()
+        phase, silent = self._phase(), set()
+        if self._unlabelled[phase]:
+            silent |= {"student_loss", "compile_metrics"}
         if phase == "test" and not self.validate_with_teacher:
             silent |= {"kd_loss", *(term.name for term in self.feature_terms)}
-        results = super().get_metrics_result()
-        return {name: value for name, value in results.items() if name not in silent}
+        results = {}
+        for metric in self.metrics:
+            if metric.name not in silent:
+                result = metric.result()
+                results.update(result if isinstance(result, dict) else {metric.name: result})
+        return results
 
     def evaluate(self, *args, **kwargs):
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
@@ -240,17 +255,30 @@ class Distiller(keras.Model):
             term.loss_weight.assign(0.0)
         self.feature_terms.append(term)
         if self.compiled:
-            self._grow_optimizer()
+            grow_optimizer(self.optimizer, self.trainable_variables)
             self.train_function = self.test_function = None
         return term
+
+    def save_own_variables(self, store):
+        """Saves the scalars and, which Keras does not, where each random generator stands."""
+        super().save_own_variables(store)
+        for index, state in enumerate(self._seed_states()):
+            store[f"seed_{index}"] = ops.convert_to_numpy(state)
+
+    def load_own_variables(self, store):
+        """Loads what `save_own_variables` saved: dropout goes on with its own random numbers."""
+        names = [name for name in store.keys() if not name.startswith("seed_")]  # noqa: SIM118
+        super().load_own_variables({name: store[name] for name in names})
+        for index, state in enumerate(self._seed_states()):
+            state.assign(store[f"seed_{index}"])
 
     def get_config(self):
         """Returns the constructor's arguments, alpha and temperature as they are now."""
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "student": _without_compile_config(serialize(self.student)),
-            "teacher": self.teacher and _without_compile_config(serialize(self.teacher)),
+            "student": uncompiled_config(self.student),
+            "teacher": self.teacher and uncompiled_config(self.teacher),
             "alpha": float(ops.convert_to_numpy(self.alpha)),
             "temperature": float(ops.convert_to_numpy(self.temperature)),
             "kd_loss": serialize(self._kd_loss.value),
@@ -278,6 +306,9 @@ class Distiller(keras.Model):
                 yield
             finally:
                 del self._step.recording, self._step.phase
+
+    def _phase(self):
+        return getattr(self._step, "phase", "test" if self._evaluating else "train")
 
     def _teacher_losses(self, x, y, y_pred, sample_weight, training):
         """Returns the outputs' loss and a list of (feature term, distance)."""
@@ -319,10 +350,8 @@ class Distiller(keras.Model):
         return x, None
 
     def _check_unlabelled(self, y, training):
-        phase = getattr(self._step, "phase", None)
-        if phase is None:  # a symbolic build, not a step
+        if not hasattr(self._step, "phase"):  # a symbolic build, not a step
             return
-        self._unlabelled[phase] = True
         received = (
             f"Received: y={'None' if y is None else 'given'}, compiled loss={self.loss!r}, "
             f"alpha={self._alpha_at_start}"
@@ -351,6 +380,10 @@ class Distiller(keras.Model):
             name=name,
         )
 
+    def _seed_states(self):
+        weights = {id(variable) for variable in self.weights}
+        return [variable for variable in self.variables if id(variable) not in weights]
+
     def _inspect(self, model, taps=None):
         inputs = input_spec(model)
         if inputs is None:  # a subclassed model does not always tell; the other one may
@@ -361,21 +394,6 @@ class Distiller(keras.Model):
                 f"it is distilled. Received: model '{model.name}'"
             )
         return inspect_model(model, inputs, taps or {})
-
-    def _grow_optimizer(self):
-        """Gives the optimizer slots for new projectors and keeps those it has."""
-        old = self.optimizer
-        if old is None or not old.built:
-            return
-        new = type(old).from_config(old.get_config())
-        new.build(self.trainable_variables)
-        values = {}
-        for variable in old.variables:
-            values.setdefault(variable.path, []).append(variable)
-        for variable in new.variables:
-            if values.get(variable.path):
-                variable.assign(values[variable.path].pop(0))
-        self.optimizer = new
 
 
 def _replica_share():
@@ -392,12 +410,3 @@ def _one_weight(sample_weight):
     return sum(ops.mean(ops.reshape(leaf, (ops.shape(leaf)[0], -1)), -1) for leaf in leaves) / len(
         leaves
     )
-
-
-def _without_compile_config(config):
-    """Drops how a nested model was compiled: a custom loss there would break loading."""
-    if isinstance(config, dict):
-        return {k: _without_compile_config(v) for k, v in config.items() if k != "compile_config"}
-    if isinstance(config, list | tuple):
-        return [_without_compile_config(part) for part in config]
-    return config

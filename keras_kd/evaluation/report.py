@@ -4,14 +4,7 @@ import base64
 import html
 import string
 
-_PAGE = string.Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Comparison of models</title>
-<style>
+STYLE = """\
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 80rem; margin: 2rem auto;
        padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: 0; }
@@ -22,7 +15,17 @@ th, td { padding: .4rem .8rem; text-align: right; border-bottom: 1px solid #ddd;
 th { font-weight: 600; border-bottom: 2px solid #888; white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
 td.best { font-weight: 700; }
-img { max-width: 100%; margin-top: 1.5rem; }
+img { max-width: 100%; margin-top: 1.5rem; }"""
+
+_PAGE = string.Template("""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Comparison of models</title>
+<style>
+$style
 </style>
 </head>
 <body>
@@ -49,7 +52,7 @@ def html_page(caption: str, table: str, png: bytes) -> str:
         The page.
     """
     image = base64.b64encode(png).decode("ascii")
-    return _PAGE.substitute(caption=caption, table=table, image=image)
+    return _PAGE.substitute(style=STYLE, caption=caption, table=table, image=image)
 
 
 def html_table(columns: list, rows: list[dict]) -> str:

@@ -1,0 +1,28 @@
+"""Optimizer slots for projectors that join late."""
+
+
+def grow_optimizer(optimizer, variables):
+    """Makes an optimizer train `variables` too, in place, with the state it has.
+
+    Keras fixes an optimizer's variables when it is built. The object stays the same, since the
+    user and the model's compile config hold it too.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`; one that is not built is left as it is.
+        variables: All variables to train from now on.
+    """
+    if optimizer is None or not optimizer.built:
+        return
+    grown = type(optimizer).from_config(optimizer.get_config())
+    grown.build(variables)
+    known = {}
+    for variable in optimizer.variables:
+        known.setdefault(variable.path, []).append(variable)
+    for variable in grown.variables:
+        if known.get(variable.path):
+            variable.assign(known[variable.path].pop(0))
+    inner = getattr(optimizer, "inner_optimizer", None)  # of Keras' LossScaleOptimizer
+    if inner is not None:
+        vars(inner).update(vars(grown.inner_optimizer))
+        grown.inner_optimizer = inner
+    vars(optimizer).update(vars(grown))

@@ -1,0 +1,68 @@
+import keras
+import numpy as np
+import pytest
+from tiny import data, distiller, weights
+
+from keras_kd.callbacks import StudentCheckpoint
+
+pytestmark = pytest.mark.core
+
+X, Y = data()
+
+
+def test_the_file_holds_the_student_and_nothing_else(tmp_path):
+    path, model = tmp_path / "student.keras", distiller()
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[StudentCheckpoint(path)])
+    loaded = keras.saving.load_model(path)
+    assert [v.shape for v in loaded.weights] == [v.shape for v in model.student.weights]
+    for a, b in zip(weights(loaded), weights(model.student), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_best_epoch_by_a_validation_metric_is_kept(tmp_path):
+    path, model = tmp_path / "best.keras", distiller()
+    checkpoint = StudentCheckpoint(path, monitor="val_accuracy", save_best_only=True)
+    history = model.fit(
+        X, Y, epochs=6, verbose=0, validation_data=(X, Y), callbacks=[checkpoint]
+    ).history
+    predicted = keras.saving.load_model(path).predict(X, verbose=0).argmax(-1)
+    assert np.isclose(np.mean(predicted == Y), max(history["val_accuracy"]))
+
+
+def test_weights_alone_load_into_a_student(tmp_path):
+    path, model = tmp_path / "{epoch}.weights.h5", distiller()
+    model.fit(
+        X, Y, epochs=1, verbose=0, callbacks=[StudentCheckpoint(path, save_weights_only=True)]
+    )
+    other = distiller().student
+    other.load_weights(tmp_path / "1.weights.h5")
+    for a, b in zip(weights(other), weights(model.student), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_checkpoint_in_the_middle_of_an_epoch_has_the_weights_of_that_batch(tmp_path):
+    path, model = tmp_path / "student.keras", distiller()
+    model.fit(
+        X,
+        Y,
+        batch_size=8,
+        verbose=0,
+        shuffle=False,
+        callbacks=[StudentCheckpoint(path, save_freq=2)],
+    )
+    halfway = distiller()
+    halfway.fit(X[:16], Y[:16], batch_size=8, verbose=0, shuffle=False)
+    # The last save of four batches is after the fourth; of two, after the second.
+    for a, b in zip(weights(keras.saving.load_model(path)), weights(model.student), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model = distiller()
+    model.fit(
+        X[:24],
+        Y[:24],
+        batch_size=8,
+        verbose=0,
+        shuffle=False,
+        callbacks=[StudentCheckpoint(path, save_freq=2)],
+    )
+    for a, b in zip(weights(keras.saving.load_model(path)), weights(halfway.student), strict=True):
+        np.testing.assert_array_equal(a, b)
