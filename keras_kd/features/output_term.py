@@ -21,7 +21,7 @@ class OutputTerm(LossTerm):
         output_names: The student's, in that order, where they are known.
     """
 
-    def __init__(self, loss, name, student_path, teacher_path, index, output_names):
+    def __init__(self, loss, name, student_path, teacher_path, *, index, output_names):
         super().__init__(loss, name)
         self.student_path = tuple(student_path)
         self.teacher_path = tuple(teacher_path)
@@ -117,9 +117,10 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
     for index, (path, loss) in enumerate(zip(paths, losses, strict=True)):
         if loss is None:
             continue
+        place = {"index": index, "output_names": output_names}
         name = "_".join([*(str(key) for key in path), "kd_loss"])
         if theirs is None:
-            term = OutputTerm(loss, name, path, path, index, output_names)
+            term = OutputTerm(loss, name, path, path, **place)
             term.check(paths[path], paths[path], student_spec.is_logits[index], True)
         else:
             teacher_path = path if len(paths) > 1 or len(theirs) > 1 else next(iter(theirs))
@@ -129,7 +130,7 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
                     "a dict or list with None for outputs that are not distilled. Received: "
                     f"student outputs={_names(paths)}, teacher outputs={_names(theirs)}"
                 )
-            term = OutputTerm(loss, name, path, teacher_path, index, output_names)
+            term = OutputTerm(loss, name, path, teacher_path, **place)
             term.check(
                 paths[path],
                 theirs[teacher_path],
