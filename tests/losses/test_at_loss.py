@@ -83,7 +83,8 @@ def test_at_loss_of_a_dead_map_is_finite_with_a_finite_gradient(p):
     assert run(loss, dead, dead) == 0.0
     for target in (teacher, dead):
         slope = gradient(lambda f, target=target: loss(target, f), dead, "float32")
-        np.testing.assert_array_equal(slope, np.zeros(dead.shape))
+        # At p 1 the slope of |F| at 0 is the backend's choice: 0 on TensorFlow, 1 on JAX.
+        assert np.abs(slope).max() <= (1.0 if p == 1.0 else 0.0)
 
 
 @pytest.mark.parametrize("p", [1.0, 1.5, 2.0])

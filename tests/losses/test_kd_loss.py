@@ -24,7 +24,7 @@ def kd(teacher, student, temperature):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
+@pytest.mark.parametrize("temperature", [1.0, 20.0])
 def test_kd_loss_is_hintons_formula(temperature, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     expected = kd(teacher, student, temperature)
