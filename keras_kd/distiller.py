@@ -10,7 +10,7 @@ from keras_kd.features.argument_checks import check_feature_losses, check_models
 from keras_kd.features.feature_term import FeatureTerm
 from keras_kd.features.grow_optimizer import grow_optimizer
 from keras_kd.features.model_spec import input_spec, inspect_model
-from keras_kd.features.output_term import follow, output_terms
+from keras_kd.features.output_term import follow, one_weight, output_terms
 from keras_kd.features.recording import Recording
 from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.losses import KDLoss
@@ -101,15 +101,7 @@ class Distiller(keras.Model):
         self.validate_with_teacher = bool(validate_with_teacher)
         self.alpha = self._add_scalar("alpha", check_fraction(alpha))
         self.temperature = self._add_scalar("temperature", check_temperature(temperature))
-        self.batches_seen = self.add_weight(
-            shape=(),
-            initializer="zeros",
-            dtype="int32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-            name="batches_seen",
-        )
+        self.batches_seen = self._add_scalar("batches_seen", 0, "int32")
         self._student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss")
         self.output_terms = output_terms(
@@ -336,7 +328,7 @@ class Distiller(keras.Model):
                 temperature=self.temperature,
             )
             kd_loss = kd_loss + term.loss_weight * distance
-        weight = _one_weight(sample_weight)
+        weight = one_weight(sample_weight)
         context = {"labels": y, "temperature": self.temperature}
         return kd_loss, [
             (term, term.distance(recording, teacher_recording, weight, training, **context))
@@ -369,11 +361,11 @@ class Distiller(keras.Model):
                 f"set alpha=0 to learn from the teacher alone. {received}"
             )
 
-    def _add_scalar(self, name, value):
+    def _add_scalar(self, name, value, dtype="float32"):
         return self.add_weight(
             shape=(),
             initializer=keras.initializers.Constant(value),
-            dtype="float32",
+            dtype=dtype,
             trainable=False,
             autocast=False,
             aggregation="only_first_replica",
@@ -399,14 +391,3 @@ class Distiller(keras.Model):
 def _replica_share():
     """Keras' scaling of a mean over replicas: 1 / their number."""
     return GivenValues()(ops.ones((1,)), ops.ones((1,)))
-
-
-def _one_weight(sample_weight):
-    """Returns one weight a sample where every output has its own: their mean."""
-    leaves = [leaf for leaf in keras.tree.flatten(sample_weight) if leaf is not None]
-    if len(leaves) < 2:
-        return leaves[0] if leaves else None
-    leaves = [ops.cast(leaf, "float32") for leaf in leaves]
-    return sum(ops.mean(ops.reshape(leaf, (ops.shape(leaf)[0], -1)), -1) for leaf in leaves) / len(
-        leaves
-    )

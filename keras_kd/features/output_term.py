@@ -1,6 +1,7 @@
 """A loss on one output, wired to that output of both models."""
 
 import keras
+from keras import ops
 
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.loss_term import LossTerm
@@ -191,3 +192,14 @@ def follow(path, structure):
             break
         structure = structure[key]
     return structure
+
+
+def one_weight(sample_weight):
+    """Returns one weight a sample where every output has its own: their mean."""
+    leaves = [leaf for leaf in keras.tree.flatten(sample_weight) if leaf is not None]
+    if len(leaves) < 2:
+        return leaves[0] if leaves else None
+    leaves = [ops.cast(leaf, "float32") for leaf in leaves]
+    return sum(ops.mean(ops.reshape(leaf, (ops.shape(leaf)[0], -1)), -1) for leaf in leaves) / len(
+        leaves
+    )

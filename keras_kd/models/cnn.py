@@ -58,7 +58,8 @@ def cnn(
                 use_bias=False,
                 name=f"stage{stage}_conv{number}",
             )(x)
-            x = keras.layers.BatchNormalization(name=f"stage{stage}_norm{number}")(x)
+            # 0.9 rather than 0.99: a few hundred steps must be enough for the statistics.
+            x = keras.layers.BatchNormalization(momentum=0.9, name=f"stage{stage}_norm{number}")(x)
             last = number == depth
             x = keras.layers.ReLU(name=f"stage{stage}" if last else f"stage{stage}_relu{number}")(x)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)

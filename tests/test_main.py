@@ -1,0 +1,103 @@
+"""The demo, as a user runs it."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+from keras_kd.__main__ import main
+
+QUICK = ["--epochs", "1", "--seeds", "1"]
+DATA_DIR = os.environ.get("KERAS_KD_DATA_DIR")
+
+
+def test_the_demo_leaves_models_exports_and_a_report(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*QUICK, "--out", str(out)]) == 0
+    models = {path.name for path in (out / "models").iterdir()}
+    assert {
+        "teacher.keras",
+        "student_alone_seed_0.keras",
+        "student_distilled_seed_0.keras",
+        "student_saved_model",
+        "student_float32.tflite",
+        "student_float16.tflite",
+        "student_int8.tflite",
+    } <= models
+    page = (out / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "http" not in page.replace("http-equiv", "")  # self-contained
+    table = (out / "report.md").read_text()
+    printed = capsys.readouterr().out
+    for row in ("teacher", "student alone", "student distilled", "student as TFLite int8"):
+        assert f"| {row} " in table
+        assert f"| {row} " in printed
+    student = keras.saving.load_model(out / "models" / "student_distilled_seed_0.keras")
+    assert student.count_params() < 5000
+
+
+def test_an_existing_folder_is_never_written_into(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("kept")
+    assert main([*QUICK, "--out", str(tmp_path)]) == 2
+    assert "Received: --out" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_wrong_name_lists_what_exists(tmp_path, capsys):
+    assert main(["--dataset", "digit", "--data-dir", str(tmp_path / "tfds")]) == 2
+    said = capsys.readouterr().err
+    assert "Received: name='digit'" in said
+    assert "mnist" in said
+    assert said.strip().endswith("digits")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--temperature", "0"], ["--alpha", "1.5"], ["--epochs", "0"], ["--seeds", "x"], ["--nope"]],
+)
+def test_bad_arguments_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "error:" in capsys.readouterr().err
+
+
+def test_help_explains(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert "--temperature" in capsys.readouterr().out
+
+
+def test_an_interrupted_run_leaves_what_is_finished(tmp_path, monkeypatch, capsys):
+    import keras_kd
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(keras_kd, "export_student", interrupted)
+    out = tmp_path / "run"
+    assert main([*QUICK, "--out", str(out)]) == 130
+    assert "was interrupted" in (out / "report.md").read_text()
+    assert (out / "models" / "teacher.keras").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA_DIR, reason="KERAS_KD_DATA_DIR names no folder of TFDS data")
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_the_demo_runs_on_tfds_sets(tmp_path, dataset):
+    command = [
+        sys.executable,
+        "-m",
+        "keras_kd",
+        "--dataset",
+        dataset,
+        "--data-dir",
+        DATA_DIR,
+        *QUICK,
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "student as TFLite int8" in (tmp_path / "run" / "report.md").read_text()
