@@ -209,11 +209,25 @@ class Distiller(keras.Model):
                 results.update(result if isinstance(result, dict) else {metric.name: result})
         return results
 
+    def fit(self, *args, **kwargs):
+        """Keras' `fit`; data that yield no batch are an error on every backend."""
+        if self._unlabelled["train"]:  # labels, if they come now, bring metrics to be built
+            self.train_function = None
+        with _no_end_at_once():
+            history = super().fit(*args, **kwargs)
+            if history.epoch and "loss" not in history.history:
+                raise StopIteration
+        return history
+
     def evaluate(self, *args, **kwargs):
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
         self._evaluating = True
         try:
-            return super().evaluate(*args, **kwargs)
+            with _no_end_at_once():
+                results = super().evaluate(*args, **kwargs)
+                if results in ([], {}):
+                    raise StopIteration
+            return results
         finally:
             self._evaluating = False
 
@@ -386,6 +400,18 @@ class Distiller(keras.Model):
                 f"it is distilled. Received: model '{model.name}'"
             )
         return inspect_model(model, inputs, taps or {})
+
+
+@contextlib.contextmanager
+def _no_end_at_once():
+    """Says what is wrong where data end before their first batch."""
+    try:
+        yield
+    except StopIteration as error:
+        raise ValueError(
+            "The data yield no batch, so there is nothing to train on or to evaluate: give at "
+            "least one example, and a fresh data set where the last one is used up."
+        ) from error
 
 
 def _replica_share():

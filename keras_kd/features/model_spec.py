@@ -46,8 +46,9 @@ def input_spec(model):
         return None
     if getattr(model, "inputs", None):
         inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        # A Sequential model that was built by a call on one batch keeps that batch's size.
         return keras.tree.map_structure(
-            lambda x: keras.KerasTensor(x.shape, x.dtype, name=x.name), inputs
+            lambda x: keras.KerasTensor((None, *x.shape[1:]), x.dtype, name=x.name), inputs
         )
     shapes = model.get_build_config() or {}
     shape = shapes.get("input_shape")
