@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import logging
 import pathlib
 import sys
 
@@ -14,7 +15,7 @@ from keras_kd.data import digits, image_classification
 from keras_kd.evaluation.column import milliseconds, size
 from keras_kd.evaluation.run_report import Section, markdown_table, write_report
 from keras_kd.losses.checks import check_fraction, check_temperature
-from keras_kd.models import cnn
+from keras_kd.models import cnn, mlp
 
 EXPORTS = {
     "SavedModel": ("student_saved_model", None),
@@ -23,12 +24,13 @@ EXPORTS = {
     "TFLite int8": ("student_int8.tflite", "int8"),
 }
 BATCH_SIZE = 64
-LEARNING_RATE = 3e-3
+TEACHER_RATE, STUDENT_RATE = 3e-3, 1e-2
 
 
 def main(arguments=None) -> int:
     """Runs the demo; returns the exit status."""
     options = _parse(arguments)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing between models is no news
     try:
         data = _load(options)
         folder = _new_folder(options)
@@ -61,6 +63,7 @@ class Run:
         self.models = {}  # name: trained model
         self.exports = []  # (label, ExportResult)
         self.epochs = options.epochs or int(np.clip(60_000 // len(data.train), 3, 60))
+        self.tiny_images = min(data.image_shape[:2]) < 16
         shuffled = data.train.shuffle(min(len(data.train), 10_000), seed=0)
         self.train_batches = shuffled.batch(BATCH_SIZE).prefetch(2)
         self.validation = data.validation.batch(500)
@@ -76,13 +79,13 @@ class Run:
         total = self.epochs * (1 + 2 * len(seeds))
         with tqdm.tqdm(total=total, unit="epoch", dynamic_ncols=True) as bar:
             keras.utils.set_random_seed(0)
-            teacher = self._net("teacher", width=32, depth=2, dropout=0.2)
+            teacher = self._teacher()
             self._fit(teacher, "teacher", bar)
             for seed in seeds:
                 for kind in ("alone", "distilled"):
                     # The same first weights and the same order of examples for both kinds.
                     keras.utils.set_random_seed(seed + 1)
-                    student = self._net("student", width=4, depth=1)
+                    student = self._student()
                     name = f"student {kind}, seed {seed}"
                     self._fit(student, name, bar, teacher if kind == "distilled" else None)
 
@@ -141,17 +144,25 @@ class Run:
         print(f"\n{markdown_table(table)}\n\n{self._verdict(compared.rows)}")
         print("Written: " + ", ".join(str(path) for path in (*paths, self.folder / "models")))
 
-    def _net(self, name, **sizes):
-        smallest = min(self.data.image_shape[:2])
+    def _teacher(self):
         return cnn(
             self.data.image_shape,
             self.data.num_classes,
-            name=name,
-            stages=3 if smallest >= 16 else 2,
-            **sizes,
+            width=32,
+            stages=2 if self.tiny_images else 3,
+            depth=2,
+            dropout=0.2,
+            name="teacher",
         )
 
+    def _student(self):
+        shape, classes = self.data.image_shape, self.data.num_classes
+        if self.tiny_images:
+            return mlp(shape, classes, hidden=(16,), name="student")
+        return cnn(shape, classes, width=8, name="student")
+
     def _fit(self, model, name, bar, teacher=None):
+        rate = TEACHER_RATE if name == "teacher" else STUDENT_RATE
         steps = self.epochs * -(-len(self.data.train) // BATCH_SIZE)
         trained = (
             model
@@ -161,7 +172,7 @@ class Run:
             )
         )
         trained.compile(
-            keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)),
+            keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, steps)),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
