@@ -9,6 +9,7 @@ from keras import ops
 from keras_kd.losses.checks import check_number
 from keras_kd.losses.given_values import GivenValues
 from keras_kd.losses.keras_mask import keras_mask
+from keras_kd.losses.per_sample_mean import per_sample_mean
 from keras_kd.losses.to_rank import to_rank
 
 CONTEXT = ("labels", "mask", "temperature")
@@ -106,7 +107,7 @@ class DistillationLoss(keras.losses.Loss):
                     "a scalar, which sample weights, masks and replicas cannot be applied to. "
                     f"Received: shape={tuple(values.shape)}"
                 )
-            weights = self._weights(values, None if "mask" in self.asks else mask, sample_weight)
+            weights = self._weights(values, mask, sample_weight)
             return GivenValues(reduction=self.reduction, dtype=self.dtype)(values, values, weights)
 
     def prepare(self, teacher_value, student_value, context):
@@ -177,7 +178,9 @@ class DistillationLoss(keras.losses.Loss):
     def _weights(self, values, mask, sample_weight):
         rank = len(values.shape)
         weights = None
-        if mask is not None:
+        if mask is not None and "mask" in self.asks:  # the formula has applied it
+            sample_weight = _of_real_positions(sample_weight, mask, values)
+        elif mask is not None:
             if len(mask.shape) > rank:
                 raise ValueError(
                     f"{type(self).__name__}.call() sums over positions that a mask of rank "
@@ -194,6 +197,17 @@ class DistillationLoss(keras.losses.Loss):
             sample_weight = to_rank(ops.convert_to_tensor(sample_weight, values.dtype), rank)
             weights = sample_weight if weights is None else weights * sample_weight
         return None if weights is None else weights * ops.ones_like(values)
+
+
+def _of_real_positions(sample_weight, mask, values):
+    """Averages weights of positions to one a sample, as the formula did with the positions."""
+    if sample_weight is None or len(values.shape) > 1:
+        return sample_weight
+    weights = ops.convert_to_tensor(sample_weight, values.dtype)
+    if not 1 < len(mask.shape) <= len(weights.shape):
+        return weights
+    mask = to_rank(ops.cast(mask, values.dtype), len(weights.shape))
+    return per_sample_mean(weights * ops.ones_like(mask), mask)
 
 
 def _length(values):
