@@ -7,7 +7,12 @@ from keras_kd.losses import DistillationLoss
 
 def check_feature_losses(losses) -> list:
     """Returns the feature losses as a list, or says which of them cannot be one."""
-    losses = [losses] if isinstance(losses, DistillationLoss) else list(losses)
+    losses = [losses] if isinstance(losses, DistillationLoss) else losses
+    if not isinstance(losses, list | tuple):
+        raise TypeError(
+            "`feature_losses` must be a list of keras_kd.losses.DistillationLoss objects. "
+            f"Received: feature_losses={losses!r}"
+        )
     for loss in losses:
         if not isinstance(loss, DistillationLoss):
             raise TypeError(
@@ -20,7 +25,7 @@ def check_feature_losses(losses) -> list:
                 f"{type(loss).__name__}(layers={{student_layer: teacher_layer}}). "
                 "Received: layers=None"
             )
-    return losses
+    return list(losses)
 
 
 def check_models(student, teacher):
