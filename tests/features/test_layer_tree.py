@@ -1,0 +1,113 @@
+import keras
+import pytest
+from keras import layers
+
+from keras_kd.features.layer_tree import find_layer, layer_paths, nearest
+
+pytestmark = pytest.mark.core
+
+
+class Block(layers.Layer):
+    """A layer that holds layers, in a list and in a dict."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.steps = [layers.Dense(2, name=f"step{i}") for i in range(2)]
+        self.named = {"side": layers.Dense(2, name="side")}
+
+    def call(self, x):
+        for step in self.steps:
+            x = step(x)
+        return x + self.named["side"](x)
+
+
+def model(*blocks):
+    return keras.Sequential(
+        [
+            keras.Input((2,)),
+            *(
+                keras.Sequential([keras.Input((2,)), Block(name="block")], name=name)
+                for name in blocks
+            ),
+            layers.Dense(3, name="scores"),
+        ],
+        name="net",
+    )
+
+
+def test_every_layer_inside_has_a_path():
+    assert list(layer_paths(model("stage1"))) == [
+        "stage1",
+        "scores",
+        "stage1/block",
+        "stage1/block/step0",
+        "stage1/block/step1",
+        "stage1/block/side",
+    ]
+
+
+def test_a_name_that_only_one_layer_has_is_enough():
+    net = model("stage1")
+    for name in ("step1", "block/step1", "stage1/block/step1"):
+        assert find_layer(net, name, "student") is layer_paths(net)["stage1/block/step1"]
+    assert find_layer(net, "scores", "student") is net.get_layer("scores")
+
+
+def test_a_name_that_several_layers_have_must_be_a_path():
+    net = model("stage1", "stage2")
+    with pytest.raises(ValueError, match=r"Several layers of the student.*'step1'") as error:
+        find_layer(net, "step1", "student")
+    for path in ("stage1/block/step1", "stage2/block/step1"):
+        assert path in str(error.value)
+    assert find_layer(net, "stage2/block/step1", "student").name == "step1"
+
+
+def test_an_outer_layer_wins_over_an_inner_one_of_the_same_name():
+    inner = keras.Sequential([keras.Input((2,)), layers.Dense(2, name="scores")], name="inner")
+    net = keras.Sequential([keras.Input((2,)), inner, layers.Dense(3, name="scores")])
+    assert find_layer(net, "scores", "teacher").units == 3
+    assert find_layer(net, "inner/scores", "teacher").units == 2
+
+
+def test_a_layer_that_stands_in_two_places_is_one_layer():
+    shared = layers.Dense(2, name="shared")
+    one = keras.Sequential([keras.Input((2,)), shared], name="one")
+    two = keras.Sequential([keras.Input((2,)), shared], name="two")
+    net = keras.Sequential([keras.Input((2,)), one, two])
+    assert find_layer(net, "shared", "student") is shared
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("score", " Did you mean 'scores'?"),
+        ("stage1/blok", " Did you mean 'stage1/block'?"),
+        ("q", ""),
+    ],
+)
+def test_an_unknown_name_lists_what_there_is(name, hint):
+    with pytest.raises(ValueError, match="has no such layer") as error:
+        find_layer(model("stage1"), name, "teacher")
+    text = str(error.value)
+    assert text.startswith("The teacher 'net'")
+    assert f"layer={name!r}.{hint} Available: ['stage1', 'scores'" in text
+
+
+def test_a_model_that_holds_itself_is_walked_once():
+    class Loop(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2, name="dense")
+
+        def call(self, x):
+            return self.dense(x)
+
+    net = Loop()
+    net(keras.ops.zeros((1, 2)))
+    assert list(layer_paths(net)) == ["dense"]
+
+
+def test_nearest_suggests_only_what_is_near():
+    assert nearest("hiden", ["hidden", "scores"]) == " Did you mean 'hidden'?"
+    assert nearest("xyz", ["hidden", "scores"]) == ""
+    assert nearest(3, [1, 2]) == ""
