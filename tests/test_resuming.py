@@ -1,13 +1,8 @@
 """A run of 2 + 2 epochs equals a run of 4."""
 
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "callbacks"))
 from tiny import data, distiller, weights
 
 from keras_kd.callbacks import AlphaScheduler, FeatureMatching, TemperatureScheduler
