@@ -125,7 +125,7 @@ def table(small):
         "the same with the teacher's logits shifted by 10": lambda make: (
             f"{logits_loss(make, teacher_logits + 10, student_logits):.4f}"
         ),
-        "loss of a student that equals its teacher up to a shift by 10, absolute (right: 0)": lambda make: (
+        "absolute loss of a student that is its teacher shifted by 10 (right: 0)": lambda make: (
             f"{abs(logits_loss(make, teacher_logits, teacher_logits + 10)):.4f}"
         ),
         f"student's test accuracy in %, digits, {epochs} epochs, {len(seeds)} seeds (teacher "
