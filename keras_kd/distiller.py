@@ -9,7 +9,7 @@ from keras import ops
 from keras_kd.features.argument_checks import check_feature_losses, check_models
 from keras_kd.features.feature_term import FeatureTerm
 from keras_kd.features.grow_optimizer import grow_optimizer
-from keras_kd.features.model_spec import input_spec, inspect_model
+from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.output_term import follow, one_weight, output_terms
 from keras_kd.features.recording import Recording
 from keras_kd.features.uncompiled_config import uncompiled_config
@@ -391,15 +391,7 @@ class Distiller(keras.Model):
         return [variable for variable in self.variables if id(variable) not in weights]
 
     def _inspect(self, model, taps=None):
-        inputs = input_spec(model)
-        if inputs is None:  # a subclassed model does not always tell; the other one may
-            inputs = input_spec(self.teacher if model is self.student else self.student)
-        if inputs is None:
-            raise ValueError(
-                "The shape of the model's inputs is not known: call it on a batch of data before "
-                f"it is distilled. Received: model '{model.name}'"
-            )
-        return inspect_model(model, inputs, taps or {})
+        return inspect_model(model, input_spec_among(model, self.student, self.teacher), taps or {})
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Finding layers by name or path, in models of every kind."""
 
 import difflib
+import re
 
 import keras
 
@@ -37,7 +38,8 @@ def find_layer(model, name: str, role: str):
 
     Args:
         model: The model to search.
-        name: A path (`"backbone/stage2"`) or a name that only one layer has.
+        name: A path (`"backbone/stage2"`) or a name that only one layer has. The number that Keras
+            gives to nameless layers inside a layer does not matter where there is only one.
         role: `"student"` or `"teacher"`, for messages.
 
     Raises:
@@ -49,6 +51,9 @@ def find_layer(model, name: str, role: str):
     matches = {path: layer for path, layer in paths.items() if path.endswith("/" + name)}
     if len({id(layer) for layer in matches.values()}) == 1:
         return next(iter(matches.values()))
+    matches = matches or _numbered_alike(model, paths, name)
+    if len(matches) == 1:
+        return next(iter(matches.values()))
     if matches:
         raise ValueError(
             f"Several layers of the {role} are called so: give a path. "
@@ -58,6 +63,30 @@ def find_layer(model, name: str, role: str):
         f"The {role} '{model.name}' has no such layer. Received: layer={name!r}."
         f"{nearest(name, paths)} Available: {list(paths)}"
     )
+
+
+def _numbered_alike(model, paths, name):
+    """Returns layers whose automatic name differs from `name` by its number only.
+
+    Keras numbers the nameless layers inside layers and subclassed models over the whole program, so
+    that their names change when a model is made or loaded a second time.
+    """
+    prefix, _, wanted = name.rpartition("/")
+    matches = {}
+    for path, layer in paths.items():
+        parent, _, found = path.rpartition("/")
+        holder = paths.get(parent, model)
+        # The config of a Sequential or Functional model holds the names of its layers.
+        named = isinstance(holder, keras.Sequential) or hasattr(holder, "operations")
+        automatic = re.compile(_snake_case(type(layer).__name__) + r"(_\d+)?")
+        is_there = not prefix or f"/{parent}".endswith(f"/{prefix}")
+        if not named and is_there and automatic.fullmatch(found) and automatic.fullmatch(wanted):
+            matches[path] = layer
+    return matches
+
+
+def _snake_case(name):
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def nearest(name: str, names) -> str:

@@ -30,14 +30,25 @@ class _Symbolic(keras.layers.Layer):
     def __init__(self, function):
         super().__init__(autocast=False)
         self.function = function
+        self.error = None
 
     def call(self, inputs):
-        return self.function(inputs)
+        try:
+            return self.function(inputs)
+        except Exception as error:
+            self.error = error
+            raise
 
 
 def symbolic_call(function, inputs):
     """Returns the `KerasTensor`s that `function(inputs)` would give; nothing is computed."""
-    return _Symbolic(function)(inputs)
+    layer = _Symbolic(function)
+    try:
+        return layer(inputs)
+    except Exception:
+        if layer.error is None:
+            raise
+        raise layer.error from None  # without what Keras tells of the layer that is only ours
 
 
 def input_spec(model):
@@ -46,13 +57,35 @@ def input_spec(model):
         return None
     if getattr(model, "inputs", None):
         inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-        # A Sequential model that was built by a call on one batch keeps that batch's size.
         return keras.tree.map_structure(
-            lambda x: keras.KerasTensor((None, *x.shape[1:]), x.dtype, name=x.name), inputs
+            lambda x: keras.KerasTensor(x.shape, x.dtype, name=x.name), inputs
         )
     shapes = model.get_build_config() or {}
     shape = shapes.get("input_shape")
     return None if shape is None else _tensors_of(shape)
+
+
+def input_spec_among(model, *models):
+    """Returns the inputs that `model` shares with `models`, the two of a Distiller.
+
+    A subclassed model does not always tell its inputs: then another one does. A batch size that one
+    of them fixes, as stateful models do, holds for all.
+
+    Raises:
+        ValueError: If no model tells.
+    """
+    specs = [input_spec(other) for other in (model, *models) if other is not None]
+    specs = [spec for spec in specs if spec is not None]
+    if not specs:
+        raise ValueError(
+            "The shape of the model's inputs is not known: call it on a batch of data before "
+            f"it is distilled. Received: model '{model.name}'"
+        )
+    sizes = [leaf.shape[0] for leaf in keras.tree.flatten(specs[1:])]
+    size = next((size for size in sizes if size is not None), None)
+    return keras.tree.map_structure(
+        lambda x: keras.KerasTensor((size, *x.shape[1:]), x.dtype, name=x.name), specs[0]
+    )
 
 
 def inspect_model(model, inputs, taps: dict) -> ModelSpec:

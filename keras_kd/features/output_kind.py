@@ -49,6 +49,8 @@ def _kind(value, calls):
 
 def _given_by_last(calls):
     *earlier, (layer, taken, _) = calls
+    if isinstance(layer, keras.layers.TimeDistributed):
+        layer = layer.layer
     activation = getattr(layer, "activation", None)
     if activation in (keras.activations.softmax, keras.activations.sigmoid):
         return False

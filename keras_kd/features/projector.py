@@ -49,7 +49,7 @@ def make_projector(student_shape, teacher_shape, match, where: str, name: str):
     if not layers:
         return None
     projector = keras.Sequential(layers, name=name)
-    projector.build(student_shape)
+    projector.build((None, *student_shape[1:]))
     return projector
 
 

@@ -5,6 +5,7 @@ import functools
 import threading
 
 _WRAPPED = "_keras_kd_watched"
+_CALLS = ("call", "quantized_call")  # what Keras runs, the second in a quantised layer
 _running = threading.local()
 
 
@@ -59,10 +60,29 @@ def watch(layer):
     Patched once and for ever, on the instance: a patch for one step only would be unsafe where
     several replicas run at a time. Without an open recording it passes straight through.
     """
-    if _WRAPPED in vars(layer.call):
-        return
-    call = layer.call
+    for name in _CALLS:
+        if not _is_watched(layer, name):
+            setattr(layer, name, _reporting(layer, getattr(layer, name)))
 
+
+@contextlib.contextmanager
+def watched(layers):
+    """Watches `layers` while the context is open and leaves them as they were."""
+    fresh = [(layer, name) for layer in layers for name in _CALLS if not _is_watched(layer, name)]
+    for layer in layers:
+        watch(layer)
+    try:
+        yield
+    finally:
+        for layer, name in fresh:
+            delattr(layer, name)
+
+
+def _is_watched(layer, name):
+    return _WRAPPED in vars(getattr(layer, name))
+
+
+def _reporting(layer, call):
     @functools.wraps(call)
     def watched_call(*args, **kwargs):
         given = call(*args, **kwargs)
@@ -73,17 +93,4 @@ def watch(layer):
         return given
 
     setattr(watched_call, _WRAPPED, True)
-    layer.call = watched_call
-
-
-@contextlib.contextmanager
-def watched(layers):
-    """Watches `layers` while the context is open and leaves them as they were."""
-    fresh = [layer for layer in layers if _WRAPPED not in vars(layer.call)]
-    for layer in fresh:
-        watch(layer)
-    try:
-        yield
-    finally:
-        for layer in fresh:
-            del layer.call
+    return watched_call
