@@ -398,10 +398,9 @@ def test_losses_that_need_labels_say_so():
 
 def test_without_a_teacher_its_outputs_must_travel_with_the_data():
     x, y = examples(8)
-    model = distiller(net())
     for wrong in (x, {"inputs": x}, {"inputs": x, "teacher": x}):
         with pytest.raises((ValueError, KeyError), match=r"teacher_outputs|inputs"):
-            model.fit(wrong, y, verbose=0)
+            distiller(net()).fit(wrong, y, verbose=0)
 
 
 def test_teacher_outputs_of_another_width_are_an_error():

@@ -1,6 +1,8 @@
 """Models of every shape: what plain `fit` takes, the Distiller takes."""
 
+import copy
 import itertools
+import pickle
 
 import keras
 import numpy as np
@@ -229,6 +231,28 @@ def test_an_undistilled_output_may_differ_from_the_teachers():
     assert model.fit(x, {"a": y, "b": y}, verbose=0).history["kd_loss"][0] > 0
 
 
+@pytest.mark.parametrize("role", ["student", "teacher", "both"])
+def test_a_dict_of_one_output_teaches_and_is_taught(role):
+    def wrapped(seed):
+        inner = net(5 + seed, seed=seed)
+        return keras.Model(inner.input, {"scores": inner.output})
+
+    x, y = examples(8)
+    student = wrapped(0) if role != "teacher" else net(5, seed=0)
+    teacher = wrapped(1) if role != "student" else net(6, seed=1)
+    found = distiller(student, teacher, validate_with_teacher=True).evaluate(
+        x, y if role == "teacher" else {"scores": y}, return_dict=True, verbose=0
+    )
+    plain = [net(6, seed=1).predict(x, verbose=0), net(5, seed=0).predict(x, verbose=0)]
+    assert found["kd_loss"] == pytest.approx(kd(*plain, 4.0).mean(), rel=1e-3)
+
+
+def test_labels_may_be_left_out_for_outputs_without_a_loss():
+    x, y = examples(8)
+    model = distiller(two_heads(0), two_heads(1), compiled={"loss": {"a": cross_entropy()}})
+    assert model.fit(x, {"a": y}, verbose=0).history["kd_loss"][0] > 0
+
+
 def test_sample_weights_by_output_weigh_each_output():
     x, y = examples(8)
     student = two_heads(0)
@@ -448,6 +472,69 @@ def test_the_teachers_layers_may_be_in_a_nested_model_too():
 
 
 # Students that users write
+
+
+def test_stateful_models_of_one_batch_size_train():
+    def memory(width, seed):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input(batch_shape=(4, 5, 3))
+        hidden = layers.LSTM(width, stateful=True, name="hidden")(inputs)
+        return keras.Model(inputs, layers.Dense(3)(hidden))
+
+    student = memory(4, 0)
+    before = numbers(student)[:3]
+    model = distiller(
+        student, memory(6, 1), feature_losses=[FitNetLoss(layers={"hidden": "hidden"})]
+    )
+    model.fit(np.ones((8, 5, 3), "float32"), np.zeros(8), batch_size=4, verbose=0)
+    assert max(np.abs(a - b).max() for a, b in zip(numbers(student), before, strict=False)) > 0
+
+
+def test_an_int8_teacher_teaches():
+    x, y = examples(8)
+    teacher = net(9, seed=1)
+    found = []
+    for mode in ("float32", "int8"):
+        if mode == "int8":
+            teacher.quantize("int8")
+        hint = FitNetLoss(layers={"hidden": "hidden"}, weight=1.0)
+        model = distiller(net(9), teacher, feature_losses=[hint])
+        found.append(model.fit(x, y, verbose=0).history)
+    for name in ("kd_loss", "fit_net_loss"):
+        assert found[1][name][0] == pytest.approx(found[0][name][0], rel=0.1)
+
+
+def test_the_student_is_an_ordinary_model_that_pickles_clones_and_trains_on():
+    x, y = examples(8)
+    student = net()
+    student.compile(sgd(), cross_entropy(), metrics=["accuracy"])
+    student.fit(x, y, verbose=0)
+    model = distiller(
+        student, net(9, seed=1), feature_losses=[FitNetLoss(layers={"hidden": "hidden"})]
+    )
+    assert set(model.fit(x, y, verbose=0).history) == {
+        "loss",
+        "student_loss",
+        "kd_loss",
+        "fit_net_loss",
+    }
+    clone = keras.models.clone_model(student)
+    clone.set_weights(student.get_weights())
+    expected = student.predict(x, verbose=0)
+    for other in (clone, pickle.loads(pickle.dumps(student)), copy.deepcopy(student)):
+        np.testing.assert_array_equal(other.predict(x, verbose=0), expected)
+    before = numbers(student)
+    student.fit(x, y, verbose=0)
+    assert largest_move(student, before) > 0
+
+
+def test_a_teacher_whose_weights_change_teaches_what_it_knows_now():
+    x, y = examples(8)
+    teacher = net(9, seed=1)
+    model = distiller(net(), teacher, compiled={"optimizer": sgd(0.0)})
+    first = model.fit(x, y, verbose=0).history["kd_loss"][0]
+    teacher.set_weights([3.0 * weight for weight in teacher.get_weights()])
+    assert model.fit(x, y, verbose=0).history["kd_loss"][0] > 2 * first
 
 
 class Flexible(keras.Model):

@@ -107,6 +107,44 @@ def test_a_model_that_holds_itself_is_walked_once():
     assert list(layer_paths(net)) == ["dense"]
 
 
+class Nameless(layers.Layer):
+    """Layers that Keras names and numbers, over the whole program."""
+
+    def __init__(self, count, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = layers.Activation("linear")
+        self.steps = [layers.Dense(2) for _ in range(count)]
+
+    def call(self, x):
+        for step in self.steps:
+            x = step(x)
+        return self.scale(x)
+
+
+def test_the_number_of_a_nameless_layer_inside_a_layer_does_not_matter():
+    for _ in range(2):  # the second model's layers have other numbers
+        net = keras.Sequential([keras.Input((2,)), Nameless(1, name="block")])
+        dense = net.get_layer("block").steps[0]
+        for name in (dense.name, "dense", "block/dense", "block/dense_77"):
+            assert find_layer(net, name, "student") is dense
+        with pytest.raises(ValueError, match="no such layer"):
+            find_layer(net, "block/dens", "student")
+        with pytest.raises(ValueError, match="no such layer"):
+            find_layer(net, "other/dense", "student")
+
+
+def test_of_two_nameless_layers_the_number_matters():
+    net = keras.Sequential([keras.Input((2,)), Nameless(2, name="block")])
+    with pytest.raises(ValueError, match="Several layers of the teacher"):
+        find_layer(net, "block/dense_7777", "teacher")
+
+
+def test_a_wrong_number_among_layers_that_keep_their_names_is_an_error():
+    net = keras.Sequential([keras.Input((2,)), layers.Dense(2, name="dense_1")])
+    with pytest.raises(ValueError, match="Did you mean 'dense_1'"):
+        find_layer(net, "dense_2", "student")
+
+
 def test_nearest_suggests_only_what_is_near():
     assert nearest("hiden", ["hidden", "scores"]) == " Did you mean 'hidden'?"
     assert nearest("xyz", ["hidden", "scores"]) == ""

@@ -4,7 +4,12 @@ import pytest
 from keras import layers
 
 from keras_kd.features import Tap
-from keras_kd.features.model_spec import input_spec, inspect_model, symbolic_call
+from keras_kd.features.model_spec import (
+    input_spec,
+    input_spec_among,
+    inspect_model,
+    symbolic_call,
+)
 
 pytestmark = pytest.mark.core
 
@@ -27,12 +32,20 @@ def test_inputs_of_a_functional_model_keep_their_structure_and_dtype():
     assert [shapes_and_types(x)[1] for x in in_order] == ["int32", "float32"]
 
 
-def test_a_sequential_model_has_one_input_of_any_batch_size():
-    built = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+def test_a_batch_size_that_one_model_fixes_holds_for_both():
+    free = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
     called = keras.Sequential([layers.Dense(3)])
-    called(np.zeros((1, 4), "float32"))
-    for model in (built, called):
-        assert tuple(input_spec(model).shape) == (None, 4)
+    called(np.zeros((2, 4), "float32"))
+    assert tuple(input_spec_among(free, free, None).shape) == (None, 4)
+    for model in (free, called):
+        assert tuple(input_spec_among(model, free, called).shape) == (2, 4)
+
+
+def test_a_model_that_does_not_tell_its_inputs_shares_those_of_the_other():
+    free = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    assert tuple(input_spec_among(Plain(), Plain(), free).shape) == (None, 4)
+    with pytest.raises(ValueError, match="call it on a batch of data"):
+        input_spec_among(Plain(), Plain(), Plain())
 
 
 class Plain(keras.Model):
@@ -100,9 +113,9 @@ def test_a_function_of_tensors_tells_its_shapes_without_values():
     assert tuple(found.shape) == (None, 4)
 
 
-def test_an_error_inside_keeps_its_type():
+def test_an_error_inside_stays_as_it_is():
     def wrong(x):
         raise ValueError("too wide")
 
-    with pytest.raises(ValueError, match="too wide"):
+    with pytest.raises(ValueError, match=r"^too wide$"):
         symbolic_call(wrong, keras.KerasTensor((None, 4), "float32"))

@@ -95,6 +95,19 @@ def test_joined_scores_are_known_when_their_kinds_agree(one, other, is_logits, j
 
 
 @pytest.mark.parametrize("last", [None, "softmax"])
+def test_scores_at_every_time_step_are_seen_through(last):
+    model = ending_in(layers.TimeDistributed(layers.Dense(3, last)), shape=(5, 2))
+    assert kind(model) is (last is None)
+
+
+@pytest.mark.parametrize("last", [None, "softmax"])
+def test_a_quantised_model_is_of_the_same_kind(last):
+    model = ending_in(layers.Dense(3, last))
+    model.quantize("int8")
+    assert kind(model) is (last is None)
+
+
+@pytest.mark.parametrize("last", [None, "softmax"])
 def test_nested_models_are_seen_through(last):
     inner = ending_in(layers.Dense(3, last))
     assert kind(ending_in(ending_in(inner))) is (last is None)

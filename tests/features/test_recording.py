@@ -147,6 +147,15 @@ def test_a_watched_layer_still_follows_training_and_masks():
     )
 
 
+def test_a_quantised_layer_is_read_too():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="dense")])
+    model.quantize("int8")
+    watch(model.get_layer("dense"))
+    with Recording() as recording:
+        given = model(X)
+    assert recording.value(model.get_layer("dense"), Tap("dense")) is given
+
+
 def test_a_watched_model_saves_clones_and_reloads(tmp_path):
     model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="dense")])
     watch(model.get_layer("dense"))
