@@ -6,7 +6,7 @@ import threading
 import keras
 from keras import ops
 
-from keras_kd.features.argument_checks import check_feature_losses, check_models
+from keras_kd.features import argument_checks
 from keras_kd.features.feature_term import FeatureTerm
 from keras_kd.features.grow_optimizer import grow_optimizer
 from keras_kd.features.model_spec import input_spec_among, inspect_model
@@ -91,7 +91,7 @@ class Distiller(keras.Model):
         validate_with_teacher=False,
         name="distiller",
     ):
-        check_models(student, teacher)
+        argument_checks.check_models(student, teacher)
         # Autocast would hand teacher and student other inputs than their own.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
@@ -108,7 +108,7 @@ class Distiller(keras.Model):
             kd_loss, student, self._inspect(student), teacher and self._inspect(teacher)
         )
         self.feature_terms = []
-        for loss in check_feature_losses(feature_losses):
+        for loss in argument_checks.check_feature_losses(feature_losses):
             self.attach(loss)
         self._step = threading.local()
         self._evaluating = False
@@ -213,7 +213,7 @@ class Distiller(keras.Model):
         """Keras' `fit`; data that yield no batch are an error on every backend."""
         if self._unlabelled["train"]:  # labels, if they come now, bring metrics to be built
             self.train_function = None
-        with _no_end_at_once():
+        with argument_checks.no_end_at_once():
             history = super().fit(*args, **kwargs)
             if history.epoch and "loss" not in history.history:
                 raise StopIteration
@@ -223,7 +223,7 @@ class Distiller(keras.Model):
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
         self._evaluating = True
         try:
-            with _no_end_at_once():
+            with argument_checks.no_end_at_once():
                 results = super().evaluate(*args, **kwargs)
                 if results in ([], {}):
                     raise StopIteration
@@ -392,18 +392,6 @@ class Distiller(keras.Model):
 
     def _inspect(self, model, taps=None):
         return inspect_model(model, input_spec_among(model, self.student, self.teacher), taps or {})
-
-
-@contextlib.contextmanager
-def _no_end_at_once():
-    """Says what is wrong where data end before their first batch."""
-    try:
-        yield
-    except StopIteration as error:
-        raise ValueError(
-            "The data yield no batch, so there is nothing to train on or to evaluate: give at "
-            "least one example, and a fresh data set where the last one is used up."
-        ) from error
 
 
 def _replica_share():

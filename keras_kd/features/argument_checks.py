@@ -1,5 +1,7 @@
 """Checks of what a Distiller is made of."""
 
+import contextlib
+
 import keras
 
 from keras_kd.losses import DistillationLoss
@@ -52,3 +54,15 @@ def check_models(student, teacher):
             f"other. Received: student '{student.name}', teacher '{teacher.name}', "
             f"{len(shared)} shared variables"
         )
+
+
+@contextlib.contextmanager
+def no_end_at_once():
+    """Says what is wrong where data end before their first batch."""
+    try:
+        yield
+    except StopIteration as error:
+        raise ValueError(
+            "The data yield no batch, so there is nothing to train on or to evaluate: give at "
+            "least one example, and a fresh data set where the last one is used up."
+        ) from error

@@ -5,6 +5,8 @@ import re
 
 import keras
 
+from keras_kd.losses.snake_case import snake_case
+
 
 def sublayers(layer) -> list:
     """Returns the layers that `layer` holds directly."""
@@ -78,15 +80,11 @@ def _numbered_alike(model, paths, name):
         holder = paths.get(parent, model)
         # The config of a Sequential or Functional model holds the names of its layers.
         named = isinstance(holder, keras.Sequential) or hasattr(holder, "operations")
-        automatic = re.compile(_snake_case(type(layer).__name__) + r"(_\d+)?")
+        automatic = re.compile(snake_case(type(layer).__name__) + r"(_\d+)?")
         is_there = not prefix or f"/{parent}".endswith(f"/{prefix}")
         if not named and is_there and automatic.fullmatch(found) and automatic.fullmatch(wanted):
             matches[path] = layer
     return matches
-
-
-def _snake_case(name):
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def nearest(name: str, names) -> str:

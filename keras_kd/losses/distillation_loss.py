@@ -1,7 +1,6 @@
 """The base class of every loss in keras_kd."""
 
 import inspect
-import re
 
 import keras
 from keras import ops
@@ -10,6 +9,7 @@ from keras_kd.losses.checks import check_number
 from keras_kd.losses.given_values import GivenValues
 from keras_kd.losses.keras_mask import keras_mask
 from keras_kd.losses.per_sample_mean import per_sample_mean
+from keras_kd.losses.snake_case import snake_case
 from keras_kd.losses.to_rank import to_rank
 
 CONTEXT = ("labels", "mask", "temperature")
@@ -66,7 +66,7 @@ class DistillationLoss(keras.losses.Loss):
         dtype="float32",
     ):
         super().__init__(
-            name=name or _snake_case(type(self).__name__), reduction=reduction, dtype=dtype
+            name=name or snake_case(type(self).__name__), reduction=reduction, dtype=dtype
         )
         self.weight = check_number("weight", weight, least=0.0)
         self.layers = _check_layers(layers)
@@ -223,7 +223,3 @@ def _check_layers(layers):
             f"Received: layers={layers!r}"
         )
     return dict(layers)
-
-
-def _snake_case(name):
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
