@@ -7,6 +7,9 @@ from keras_kd import Distiller
 
 FEATURES, CLASSES = 4, 3
 
+# For tests of values: TensorFlow takes longer to trace a step than to run it.
+EAGER = {"run_eagerly": keras.backend.backend() == "tensorflow"}
+
 
 def net(width=5, seed=0, classes=CLASSES, activation=None, features=FEATURES, **dense):
     """A perceptron with layers `hidden` and `scores`."""

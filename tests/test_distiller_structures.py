@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 from models_for_tests import (
+    EAGER,
     assert_same_weights,
     cross_entropy,
     distiller,
@@ -97,7 +98,7 @@ def test_inputs_of_every_structure_train(structure):
         teacher,
         alpha=0.3,
         feature_losses=[FitNetLoss(layers={"hidden": "hidden"}, weight=0.0)],
-        compiled={"optimizer": sgd(0.0)},
+        compiled={"optimizer": sgd(0.0), **EAGER},
     )
     found = model.fit(x, y, batch_size=8, verbose=0).history
     assert found["kd_loss"][0] == pytest.approx(kd(z_t, z_s, 4.0).mean(), rel=1e-3)
@@ -149,9 +150,10 @@ def losses_of(kd_loss, as_list, tmp=None):
         kd_loss=kd_loss,
         validate_with_teacher=True,
         compiled={
+            **EAGER,
             "loss": [cross_entropy()] * 2
             if as_list
-            else {"a": cross_entropy(), "b": cross_entropy()}
+            else {"a": cross_entropy(), "b": cross_entropy()},
         },
     )
     labels = [y, y % 2] if as_list else {"a": y, "b": y % 2}
@@ -240,7 +242,7 @@ def test_a_dict_of_one_output_teaches_and_is_taught(role):
     x, y = examples(8)
     student = wrapped(0) if role != "teacher" else net(5, seed=0)
     teacher = wrapped(1) if role != "student" else net(6, seed=1)
-    found = distiller(student, teacher, validate_with_teacher=True).evaluate(
+    found = distiller(student, teacher, validate_with_teacher=True, compiled=EAGER).evaluate(
         x, y if role == "teacher" else {"scores": y}, return_dict=True, verbose=0
     )
     plain = [net(6, seed=1).predict(x, verbose=0), net(5, seed=0).predict(x, verbose=0)]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import (
+    EAGER,
     Counter,
     assert_same_weights,
     cross_entropy,
@@ -49,7 +50,9 @@ def scores(*rows):
 def test_the_loss_is_the_divergence_of_softened_distributions(temperature):
     x, y = examples(10)
     student, teacher = net(), net(9, seed=1)
-    model = distiller(student, teacher, temperature=temperature, validate_with_teacher=True)
+    model = distiller(
+        student, teacher, temperature=temperature, validate_with_teacher=True, compiled=EAGER
+    )
     by_hand = kd(teacher.predict(x, verbose=0), student.predict(x, verbose=0), temperature).mean()
     # Softened logits differ by little: float32 leaves a few units of T^2 * 6e-8.
     error = 1e-7 * temperature**2 + 1e-5 * by_hand
@@ -60,7 +63,13 @@ def test_the_loss_is_the_divergence_of_softened_distributions(temperature):
 def test_shifting_the_logits_changes_nothing():
     values = [
         logs(
-            distiller(scores([1.0, 2.0, 5.0]), teacher, alpha=0.0, validate_with_teacher=True),
+            distiller(
+                scores([1.0, 2.0, 5.0]),
+                teacher,
+                alpha=0.0,
+                validate_with_teacher=True,
+                compiled=EAGER,
+            ),
             ONE,
             np.zeros(1),
         )["kd_loss"]
@@ -75,7 +84,11 @@ def test_the_loss_is_zero_for_equal_distributions_only():
     student = scores([1.0, 2.0, 5.0])
     same, other = scores([0.0, 1.0, 4.0]), scores([1.0, 2.0, 5.5])
     values = [
-        logs(distiller(student, teacher, validate_with_teacher=True), ONE, np.zeros(1))["kd_loss"]
+        logs(
+            distiller(student, teacher, validate_with_teacher=True, compiled=EAGER),
+            ONE,
+            np.zeros(1),
+        )["kd_loss"]
         for teacher in (same, other)
     ]
     assert abs(values[0]) < 1e-6
@@ -637,7 +650,10 @@ def test_models_that_end_in_softmax_are_not_softmaxed_again(student_end, teacher
         net(activation=student_end),
         net(9, seed=1, activation=teacher_end),
         validate_with_teacher=True,
-        compiled={"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=not student_end)},
+        compiled={
+            **EAGER,
+            "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=not student_end),
+        },
     )
     assert logs(model, x, y)["kd_loss"] == pytest.approx(by_hand, rel=1e-4)
 
