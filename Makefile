@@ -3,6 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# What JAX compiles is kept between runs: a second `make test` takes half the time there.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
 .PHONY: demo test test-all lint clean
 
