@@ -8,7 +8,11 @@ import sys
 
 import keras
 import numpy as np
-import tqdm
+
+try:
+    import tqdm
+except ImportError as error:
+    raise ImportError('The demo needs more: `pip install "keras_kd[demo]"`.') from error
 
 import keras_kd
 from keras_kd.data import digits, image_classification

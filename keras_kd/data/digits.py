@@ -14,13 +14,22 @@ def digits() -> ImageData:
     Returns:
         The set in three splits.
 
+    Raises:
+        ImportError: If scikit-learn is not installed.
+
     Reference:
         Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
         Repository, 1998.
     """
     import tensorflow as tf
-    from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
+
+    try:
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+    except ImportError as error:
+        raise ImportError(
+            'The digits come with scikit-learn: `pip install "keras_kd[demo]"`.'
+        ) from error
 
     found = load_digits()
     images = (found.images[..., None] * (255.0 / 16.0)).astype("float32")  # stored as 0..16
