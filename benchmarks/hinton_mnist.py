@@ -55,7 +55,7 @@ class Settings:
 
     teacher: Recipe = Recipe((1200, 1200), 120, 512, 2e-3, dropout=0.3, jitter=JITTER)
     student: Recipe = Recipe((800, 800), 30, 256, 3e-3)
-    teacher_seeds: tuple[int, ...] = (0,)
+    teacher_seeds: tuple[int, ...] = (0, 1, 2)
     seeds: tuple[int, ...] = (0, 1, 2)
     temperatures: tuple[float, ...] = (5.0, 20.0, 40.0)
     alphas: tuple[float, ...] = (0.1, 0.5)
@@ -67,6 +67,7 @@ class Settings:
 SMALL = Settings(
     teacher=Recipe((1200, 1200), 8, 256, 1e-3, dropout=0.3, jitter=JITTER),
     student=Recipe((800, 800), 8, 256, 1e-3),
+    teacher_seeds=(0,),
     seeds=(0,),
     temperatures=(4.0, 20.0),
     alphas=(0.1,),
@@ -347,9 +348,17 @@ def main(arguments=None):
         default="mixed_bfloat16",
         help="policy of the trainings; float32 where the machine has no bfloat16 instructions",
     )
+    parser.add_argument("--student-epochs", type=int, help="another length of the students' runs")
+    parser.add_argument("--student-rate", type=float, help="another learning rate of theirs")
     options = parser.parse_args(arguments)
     settings = SMALL if options.small else Settings()
-    settings = dataclasses.replace(settings, dtype=options.dtype)
+    student = settings.student
+    student = dataclasses.replace(
+        student,
+        epochs=options.student_epochs or student.epochs,
+        learning_rate=options.student_rate or student.learning_rate,
+    )
+    settings = dataclasses.replace(settings, dtype=options.dtype, student=student)
     bench = Bench(settings, options.cache.expanduser())
     data = load(options.data_dir, settings)
     chosen = choose(bench, data[0])
