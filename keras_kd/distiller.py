@@ -8,17 +8,19 @@ from keras import ops
 
 from keras_kd.features import argument_checks
 from keras_kd.features.feature_term import FeatureTerm
+from keras_kd.features.gradient_term import GradientTerm
 from keras_kd.features.grow_optimizer import grow_optimizer
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.output_term import follow, one_weight, output_terms
 from keras_kd.features.recording import Recording
+from keras_kd.features.step import Step
 from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.losses import KDLoss
 from keras_kd.losses.checks import check_fraction, check_temperature
 from keras_kd.losses.given_values import GivenValues
 
 _RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
-_CARRIED = {"inputs", "teacher_outputs"}
+_CARRIED = {"inputs", "teacher_outputs", "index"}
 
 
 class _Untracked:
@@ -107,6 +109,8 @@ class Distiller(keras.Model):
         self.output_terms = output_terms(
             kd_loss, student, self._inspect(student), teacher and self._inspect(teacher)
         )
+        spec = input_spec_among(student, teacher)
+        self._input_names = set(spec) if isinstance(spec, dict) else set()
         self.feature_terms = []
         for loss in argument_checks.check_feature_losses(feature_losses):
             self.attach(loss)
@@ -129,7 +133,8 @@ class Distiller(keras.Model):
     @property
     def term_weights(self):
         """The weight of each loss by its name, a variable that callbacks change."""
-        return {term.name: term.loss_weight for term in [*self.output_terms, *self.feature_terms]}
+        weights = [term.weights_by_name for term in [*self.output_terms, *self.feature_terms]]
+        return {name: weight for of_term in weights for name, weight in of_term.items()}
 
     @property
     def trains_unlabelled(self):
@@ -147,7 +152,7 @@ class Distiller(keras.Model):
 
     def call(self, inputs, training=None):
         """Returns the student's outputs."""
-        return self.student(self._unpack(inputs)[0], training=training)
+        return self.student(self._unpack(inputs)["inputs"], training=training)
 
     def train_step(self, *args, **kwargs):
         """Keras' training step, with the student's tapped values recorded."""
@@ -254,9 +259,8 @@ class Distiller(keras.Model):
                 "Feature losses read the teacher's layers, and there is no teacher. "
                 f"Received: teacher=None, feature loss {loss.name!r}"
             )
-        term = FeatureTerm(
-            loss, self.student, self.teacher, lambda model, taps: self._inspect(model, taps).taps
-        )
+        kind = GradientTerm if loss.side == "input_gradient" else FeatureTerm
+        term = kind(loss, self.student, self.teacher, self._inspect)
         if not active:
             term.loss_weight.assign(0.0)
         self.feature_terms.append(term)
@@ -323,7 +327,8 @@ class Distiller(keras.Model):
         feature_terms = [] if recording is None else list(self.feature_terms)
         if not self.output_terms and not feature_terms:
             return ops.zeros(()), []
-        x, outputs = self._unpack(x)
+        carried = self._unpack(x)
+        x, outputs = carried["inputs"], carried.get("teacher_outputs")
         with Recording() as teacher_recording:
             if self.teacher is not None:
                 outputs = self.teacher(x, training=False)
@@ -332,6 +337,8 @@ class Distiller(keras.Model):
                     "Without a teacher its outputs travel with the data: `x` must be a dict "
                     f"{{'inputs': x, 'teacher_outputs': outputs}}. Received: x={type(x).__name__}"
                 )
+        context = {"temperature": self.temperature, "training": training}
+        context["index"] = carried.get("index")
         kd_loss = ops.zeros(())
         for term in self.output_terms:
             distance = term.distance(
@@ -339,21 +346,18 @@ class Distiller(keras.Model):
                 follow(term.teacher_path, outputs),
                 term.part_of(sample_weight),
                 labels=term.part_of(y),
-                temperature=self.temperature,
+                **context,
             )
             kd_loss = kd_loss + term.loss_weight * distance
         weight = one_weight(sample_weight)
-        context = {"labels": y, "temperature": self.temperature}
-        return kd_loss, [
-            (term, term.distance(recording, teacher_recording, weight, training, **context))
-            for term in feature_terms
-        ]
+        step = Step(recording, teacher_recording, x, outputs, {"labels": y, **context})
+        return kd_loss, [(term, term.distance(step, weight)) for term in feature_terms]
 
     def _unpack(self, x):
-        """Returns the models' inputs and the teacher's outputs, where they travel in `x`."""
-        if self.teacher is None and isinstance(x, dict) and set(x) == _CARRIED:
-            return x["inputs"], x["teacher_outputs"]
-        return x, None
+        """Returns the models' inputs and what else travels in `x`, by name."""
+        allowed = _CARRIED if self.teacher is None else _CARRIED - {"teacher_outputs"}
+        carries = isinstance(x, dict) and "inputs" in x and set(x) <= allowed
+        return x if carries and not set(x) <= self._input_names else {"inputs": x}
 
     def _check_unlabelled(self, y, training):
         if not hasattr(self._step, "phase"):  # a symbolic build, not a step

@@ -21,7 +21,7 @@ def check_feature_losses(losses) -> list:
                 "`feature_losses` must hold keras_kd.losses.DistillationLoss objects. "
                 f"Received: {loss!r}"
             )
-        if loss.layers is None:
+        if loss.layers is None and loss.side != "input_gradient":
             raise ValueError(
                 "A feature loss must say which layers it compares: "
                 f"{type(loss).__name__}(layers={{student_layer: teacher_layer}}). "

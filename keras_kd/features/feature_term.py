@@ -4,82 +4,154 @@ import types
 
 import keras
 
+from keras_kd.features.attention import find_attention
 from keras_kd.features.layer_tree import find_layer
 from keras_kd.features.loss_term import LossTerm
 from keras_kd.features.model_spec import symbolic_call
 from keras_kd.features.projector import make_projector
 from keras_kd.features.recording import watch
-from keras_kd.features.tap import Tap
-from keras_kd.losses.keras_mask import keras_mask
+from keras_kd.features.tap import ATTENTION_SIDES, Tap
 
 
 class FeatureTerm(LossTerm):
-    """A feature loss with its taps, projectors and the mean of its distance.
+    """A feature loss with its taps, projectors, own parts and the mean of its distance.
 
     Args:
         loss: A `DistillationLoss` with `layers`.
         student: The student.
         teacher: The teacher.
-        inspect: `inspect(model, taps) -> {tap: KerasTensor}`, what the tapped layers give.
+        inspect: `inspect(model, {tap: layer}) -> ModelSpec`.
     """
 
     def __init__(self, loss, student, teacher, inspect):
         super().__init__(loss, loss.name)
         self.tracker = keras.metrics.Mean(name=loss.name)
-        pairs = [(Tap.of(ours), Tap.of(theirs)) for ours, theirs in loss.layers.items()]
-        student_layers = {tap: find_layer(student, tap.layer, "student") for tap, _ in pairs}
-        teacher_layers = {tap: find_layer(teacher, tap.layer, "teacher") for _, tap in pairs}
-        ours, theirs = inspect(student, student_layers), inspect(teacher, teacher_layers)
+        pairs = [
+            (Tap.of(ours, loss.side), Tap.of(theirs, loss.side))
+            for ours, theirs in loss.layers.items()
+        ]
+        student_layers = {tap: _find(student, tap, "student") for tap, _ in pairs}
+        teacher_layers = {tap: _find(teacher, tap, "teacher") for _, tap in pairs}
+        ours = inspect(student, student_layers).taps
+        theirs = inspect(teacher, teacher_layers).taps
         self.projectors = []
         self._wiring = types.SimpleNamespace(pairs=[])  # where Keras does not look for layers
         for number, (mine, other) in enumerate(pairs):
-            where = f"student {mine.side} of '{mine.layer}' and teacher {other.side} of " + (
-                f"'{other.layer}' ({loss.name})"
-            )
-            projector = make_projector(
-                ours[mine].shape,
-                theirs[other].shape,
-                loss.match,
-                where,
-                f"{loss.name}_projector_{number}",
-            )
+            projector = None
+            if mine.side not in ATTENTION_SIDES and other.side not in ATTENTION_SIDES:
+                projector = make_projector(
+                    ours[mine].shape,
+                    theirs[other].shape,
+                    loss.match,
+                    _where(loss, mine, other),
+                    f"{loss.name}_projector_{number}",
+                )
             if projector is not None:
                 self.projectors.append(projector)
             self._wiring.pairs.append(
                 (student_layers[mine], mine, teacher_layers[other], other, projector)
             )
-            self._rehearse(ours[mine], theirs[other], projector, where)
-        for ours_layer, _, theirs_layer, _, _ in self._wiring.pairs:
-            watch(ours_layer)
-            watch(theirs_layer)
+        self.parts = self._make_parts(ours, theirs)
+        self._rehearse(ours, theirs)
+        for ours_layer, mine, theirs_layer, other, _ in self._wiring.pairs:
+            watch(ours_layer, mine.side)
+            watch(theirs_layer, other.side)
 
-    def distance(self, student_recording, teacher_recording, sample_weight, training, **context):
-        """Returns the loss between what the two recordings saw."""
+    def distance(self, step, sample_weight):
+        """Returns the loss between what the two recordings of a step saw."""
         teacher_values, student_values, masks = [], [], []
+        training = step.context["training"]
         for ours_layer, ours, theirs_layer, theirs, projector in self._wiring.pairs:
-            value = student_recording.value(ours_layer, ours)
-            masks.append(keras_mask(value))
+            value = step.student.value(ours_layer, ours)
+            masks.append(step.student.mask(ours_layer, ours))
             student_values.append(
                 value if projector is None else projector(value, training=training)
             )
-            teacher_values.append(teacher_recording.value(theirs_layer, theirs))
-        return self.loss(teacher_values, student_values, sample_weight, mask=masks, **context)
+            teacher_values.append(step.teacher.value(theirs_layer, theirs))
+        return self._call(teacher_values, student_values, sample_weight, masks, step.context)
 
-    def _rehearse(self, ours, theirs, projector, where):
+    def _call(self, teacher_values, student_values, sample_weight, masks, context):
+        parts = self.parts
+        if self.loss.joint and parts:
+            (parts,) = parts
+        return self.loss(
+            teacher_values,
+            student_values,
+            sample_weight,
+            mask=masks,
+            part=parts or None,
+            stages=self.stages,
+            **context,
+        )
+
+    def _make_parts(self, ours, theirs):
+        """Returns the loss' own layers: one for a joint formula, else one for each pair."""
+        student_shapes, teacher_shapes, layers = [], [], []
+        for _, mine, teacher_layer, other, projector in self._wiring.pairs:
+            shapes = [
+                keras.tree.map_structure(lambda x: tuple(x.shape), value)
+                for value in (ours[mine], theirs[other])
+            ]
+            if projector is not None:
+                shapes[0] = tuple(projector.compute_output_shape(shapes[0]))
+            student_shapes.append(shapes[0])
+            teacher_shapes.append(shapes[1])
+            layers.append(teacher_layer)
+        try:
+            if self.loss.joint:
+                made = [self.loss.make_part(teacher_shapes, student_shapes, layers)]
+            else:
+                made = [
+                    self.loss.make_part(*each)
+                    for each in zip(teacher_shapes, student_shapes, layers, strict=True)
+                ]
+        except ValueError as error:
+            where = "; ".join(_where(self.loss, ours, theirs) for ours, theirs in self._taps())
+            raise ValueError(f"The loss cannot compare {where}. {error}") from error
+        return [part for part in made if part is not None]
+
+    def _taps(self):
+        return [(mine, other) for _, mine, _, other, _ in self._wiring.pairs]
+
+    def _rehearse(self, ours, theirs):
         """Runs the formula on symbols, so that what cannot be compared fails now."""
         if "labels" in self.loss.asks:
             return
+        taps = self._taps()
 
         def run(values):
-            student_value, teacher_value = values
-            if projector is not None:
-                student_value = projector(student_value, training=False)
-            return self.loss(teacher_value, student_value)
+            student_values, teacher_values, index = values
+            student_values = [
+                value if pair[-1] is None else pair[-1](value, training=False)
+                for value, pair in zip(student_values, self._wiring.pairs, strict=True)
+            ]
+            context = {"training": False, "index": index}
+            return self._call(teacher_values, student_values, None, None, context)
 
+        values = [[ours[mine] for mine, _ in taps], [theirs[other] for _, other in taps]]
+        batch = keras.tree.flatten(values)[0].shape[0]
         try:
-            symbolic_call(run, [ours, theirs])
+            symbolic_call(run, [*values, keras.KerasTensor((batch,), "int32")])
         except ValueError as error:
-            raise ValueError(
-                f"The loss cannot compare {where}: student={tuple(ours.shape)}, "
-                f"teacher={tuple(theirs.shape)}. {error}"
-            ) from error
+            which = "; ".join(
+                f"{_where(self.loss, mine, other)}: student={_shape(ours[mine])}, "
+                f"teacher={_shape(theirs[other])}"
+                for mine, other in taps
+            )
+            raise ValueError(f"The loss cannot compare {which}. {error}") from error
+
+
+def _find(model, tap, role):
+    layer = find_layer(model, tap.layer, role)
+    return find_attention(model, layer, tap, role) if tap.side in ATTENTION_SIDES else layer
+
+
+def _where(loss, ours, theirs):
+    return (
+        f"student {ours.side} of '{ours.layer}' and teacher {theirs.side} of "
+        f"'{theirs.layer}' ({loss.name})"
+    )
+
+
+def _shape(value):
+    return keras.tree.map_structure(lambda x: tuple(x.shape), value)

@@ -4,7 +4,7 @@ import keras
 
 
 class LossTerm(keras.layers.Layer):
-    """A loss with its weight, a variable that callbacks change while training runs.
+    """A loss with its weights, variables that callbacks change while training runs.
 
     Args:
         loss: A `keras_kd.losses.DistillationLoss`.
@@ -14,13 +14,23 @@ class LossTerm(keras.layers.Layer):
     def __init__(self, loss, name):
         super().__init__(name=name, dtype="float32", autocast=False)
         self.loss = loss
-        self.loss_weight = self.add_weight(
+        self.loss_weight = self._add_scalar("loss_weight", loss.weight)
+        self.stages = {stage: self._add_scalar(stage, 1.0) for stage in loss.stages}
+        self.built = True
+
+    @property
+    def weights_by_name(self):
+        """The weight of the loss and those of its stages, variables by name."""
+        stages = {f"{self.name}/{stage}": weight for stage, weight in self.stages.items()}
+        return {self.name: self.loss_weight, **stages}
+
+    def _add_scalar(self, name, value):
+        return self.add_weight(
             shape=(),
-            initializer=keras.initializers.Constant(loss.weight),
+            initializer=keras.initializers.Constant(value),
             dtype="float32",
             trainable=False,
             autocast=False,
             aggregation="only_first_replica",
-            name="loss_weight",
+            name=name,
         )
-        self.built = True

@@ -7,6 +7,7 @@ import keras
 from keras_kd.features.layer_tree import layer_paths
 from keras_kd.features.output_kind import output_is_logits
 from keras_kd.features.recording import Recording, watched
+from keras_kd.features.tap import ATTENTION_SIDES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,7 @@ class ModelSpec:
     Attributes:
         outputs: The model's output structure, of `keras.KerasTensor`.
         is_logits: For each output in flat order: True, False (probabilities) or None (unknown).
-        taps: `{tap: keras.KerasTensor}`.
+        taps: `{tap: keras.KerasTensor}`, or a dict of them for attention vectors.
     """
 
     outputs: object
@@ -113,12 +114,14 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
 
     layers = [*layer_paths(model).values(), model]
     unique = list({id(layer): layer for layer in layers}.values())
-    with watched(unique):
+    with watched(unique, taps):
         outputs, values = symbolic_call(run, inputs)
     return ModelSpec(outputs, kinds, dict(zip(taps, values, strict=True)))
 
 
 def _one_tensor(value, tap):
+    if tap.side in ATTENTION_SIDES:
+        return value
     if keras.tree.is_nested(value) or not hasattr(value, "shape"):
         raise ValueError(
             f"The layer's {tap.side} is not one tensor but {type(value).__name__}: tap a layer "

@@ -28,6 +28,7 @@ class OutputTerm(LossTerm):
         self.teacher_path = tuple(teacher_path)
         self._index, self._output_names = index, list(output_names)
         self._kinds = {}
+        self.part = None
 
     def check(self, student_output, teacher_output, student_is_logits, teacher_is_logits):
         """Checks that the loss can compare the two outputs, and learns what kind they are.
@@ -54,9 +55,11 @@ class OutputTerm(LossTerm):
                 f"Teacher and student must give outputs of one shape ({self.name}). Received: "
                 f"teacher={tuple(teacher_output.shape)}, student={tuple(student_output.shape)}"
             )
+        self.part = self.loss.make_part(tuple(teacher_output.shape), tuple(student_output.shape))
         if "labels" not in self.loss.asks:
             symbolic_call(
-                lambda values: self.loss(*values, **self._kinds), [teacher_output, student_output]
+                lambda values: self._call(*values, None, training=False),
+                [teacher_output, student_output],
             )
 
     def part_of(self, structure):
@@ -77,7 +80,11 @@ class OutputTerm(LossTerm):
 
     def distance(self, student_output, teacher_output, sample_weight, **context):
         """Returns the loss between the two outputs."""
-        return self.loss(teacher_output, student_output, sample_weight, **context, **self._kinds)
+        return self._call(teacher_output, student_output, sample_weight, **context)
+
+    def _call(self, teacher_output, student_output, sample_weight, **context):
+        own = {"part": self.part, "stages": self.stages, **self._kinds}
+        return self.loss(teacher_output, student_output, sample_weight, **context, **own)
 
     def _kind(self, role, found):
         declared = getattr(self.loss, f"{role}_from_logits")
@@ -169,10 +176,17 @@ def _losses_by_path(kd_loss, paths, output_names):
                 "`kd_loss` must hold keras_kd.losses.DistillationLoss objects or None. "
                 f"Received: {loss!r}"
             )
-        if loss is not None and loss.layers is not None:
+        if loss is None:
+            continue
+        if loss.layers is not None:
             raise ValueError(
                 "A loss with `layers` looks inside the models: pass it in `feature_losses`. "
                 f"Received: kd_loss={type(loss).__name__}(layers=...)"
+            )
+        if loss.joint or loss.side != "output":
+            raise ValueError(
+                f"{type(loss).__name__} does not compare outputs: pass it in `feature_losses`. "
+                f"Received: kd_loss={type(loss).__name__}()"
             )
     return losses
 

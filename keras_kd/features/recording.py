@@ -4,8 +4,13 @@ import contextlib
 import functools
 import threading
 
+from keras_kd.features.attention import Attention, reporting_scores
+from keras_kd.features.tap import ATTENTION_SIDES
+from keras_kd.losses.keras_mask import keras_mask
+
 _WRAPPED = "_keras_kd_watched"
 _CALLS = ("call", "quantized_call")  # what Keras runs, the second in a quantised layer
+_ATTENTION = "_compute_attention"  # of Keras' attention layers, where all they compute with meets
 _running = threading.local()
 
 
@@ -17,6 +22,7 @@ class Recording:
 
     def __init__(self):
         self.calls = []
+        self.attentions = []
 
     def __enter__(self):
         if not hasattr(_running, "stack"):
@@ -33,7 +39,21 @@ class Recording:
 
     def value(self, layer, tap):
         """Returns what `tap` reads of `layer`."""
-        calls = self.calls_of(layer)
+        if tap.side in ATTENTION_SIDES:
+            return self._attention(layer, tap).value(tap.side)
+        _, taken, given = self._pick(self.calls_of(layer), tap)
+        return taken if tap.side == "input" else given
+
+    def mask(self, layer, tap):
+        """Returns which positions of that value are real, or None if all of them are."""
+        if tap.side in ATTENTION_SIDES:
+            return self._attention(layer, tap).real_positions()
+        return keras_mask(self.value(layer, tap))
+
+    def _attention(self, layer, tap):
+        return self._pick([a for a in self.attentions if a.layer is layer], tap)
+
+    def _pick(self, calls, tap):
         if not calls:
             raise ValueError(
                 "The layer did not run in this forward pass, so it has no value to compare. "
@@ -50,32 +70,43 @@ class Recording:
                 f"The layer runs {len(calls)} times in a forward pass. "
                 f"Received: {tap}, available: call=0 to call={len(calls) - 1}"
             )
-        _, taken, given = calls[tap.call or 0]
-        return taken if tap.side == "input" else given
+        return calls[tap.call or 0]
 
 
-def watch(layer):
-    """Makes `layer` report its calls to the open recording, from now on.
+def watch(layer, side="output"):
+    """Makes `layer` report what `side` reads to the open recording, from now on.
 
     Patched once and for ever, on the instance: a patch for one step only would be unsafe where
     several replicas run at a time. Without an open recording it passes straight through.
     """
-    for name in _CALLS:
+    for name in _methods(side):
         if not _is_watched(layer, name):
-            setattr(layer, name, _reporting(layer, getattr(layer, name)))
+            wrap = _reporting_attention if name == _ATTENTION else _reporting
+            setattr(layer, name, wrap(layer, getattr(layer, name)))
 
 
 @contextlib.contextmanager
-def watched(layers):
-    """Watches `layers` while the context is open and leaves them as they were."""
-    fresh = [(layer, name) for layer in layers for name in _CALLS if not _is_watched(layer, name)]
-    for layer in layers:
-        watch(layer)
+def watched(layers, taps=()):
+    """Watches `layers`, and what `{tap: layer}` reads, while the context is open; then no more."""
+    sides = [(layer, "output") for layer in layers]
+    sides += [(layer, tap.side) for tap, layer in dict(taps).items()]
+    fresh = {
+        (id(layer), name): layer
+        for layer, side in sides
+        for name in _methods(side)
+        if not _is_watched(layer, name)
+    }
+    for layer, side in sides:
+        watch(layer, side)
     try:
         yield
     finally:
-        for layer, name in fresh:
+        for (_, name), layer in fresh.items():
             delattr(layer, name)
+
+
+def _methods(side):
+    return (_ATTENTION,) if side in ATTENTION_SIDES else _CALLS
 
 
 def _is_watched(layer, name):
@@ -94,3 +125,19 @@ def _reporting(layer, call):
 
     setattr(watched_call, _WRAPPED, True)
     return watched_call
+
+
+def _reporting_attention(layer, compute):
+    with_scores = reporting_scores(layer, compute)
+
+    @functools.wraps(compute)
+    def watched_compute(*args, **kwargs):
+        stack = getattr(_running, "stack", None)
+        if not stack:
+            return compute(*args, **kwargs)
+        given, named = with_scores(*args, **kwargs)
+        stack[-1].attentions.append(Attention(layer, given[1], named))
+        return given
+
+    setattr(watched_compute, _WRAPPED, True)
+    return watched_compute

@@ -12,7 +12,12 @@ from keras_kd.losses.per_sample_mean import per_sample_mean
 from keras_kd.losses.snake_case import snake_case
 from keras_kd.losses.to_rank import to_rank
 
-CONTEXT = ("labels", "mask", "temperature")
+CONTEXT = ("index", "labels", "mask", "part", "stages", "temperature", "training")
+_NEEDED = {
+    "labels": "labels",
+    "index": 'each sample\'s number in the data set: x={"inputs": x, "index": index}, '
+    "with integers of shape (B,)",
+}
 KINDS = ("teacher_from_logits", "student_from_logits")  # what the Distiller found out
 
 
@@ -25,9 +30,19 @@ class DistillationLoss(keras.losses.Loss):
     done here, once. The formula sees float32 whatever the models compute in, and no gradient flows
     to the teacher.
 
-    A formula asks for more by naming it among its arguments: `labels` (the targets `y`), `mask`
-    (True where a token is real, for formulas that sum over tokens themselves) and `temperature`
-    (the Distiller's).
+    A formula asks for more by naming it among its arguments:
+
+    - `labels`: the targets `y`;
+    - `mask`: True where a token is real, for formulas that sum over tokens themselves;
+    - `temperature`: the Distiller's;
+    - `index`: each sample's number in the data set, `(B,)`, which travels in
+      `x={"inputs": x, "index": i}`;
+    - `training`: whether this is a training step;
+    - `part`: the layer that `make_part` made, for formulas with weights of their own. The Distiller
+      trains, saves and resumes it; the student never holds it. The loss alone makes one at its
+      first call, and keeps it;
+    - `stages`: `{name: weight}` for the names in `stages`, 1 unless a
+      `callbacks.LossWeightScheduler("<loss>/<stage>", ...)` changes it.
 
     Args:
         weight: What the Distiller multiplies this loss by. Calling the loss alone does not apply
@@ -55,6 +70,15 @@ class DistillationLoss(keras.losses.Loss):
     # What the student's value must share with the teacher's before the formula runs: None,
     # "resolution" (height and width) or "shape" (channels too). The Distiller adds a projector.
     match = None
+    # What a plain name in `layers` reads of that layer, a side of `features.Tap`; or
+    # "input_gradient" for a formula on the gradients of the models' scores, without `layers`.
+    side = "output"
+    # Whether the formula takes all pairs of layers at once, as lists, and makes one part for them.
+    joint = False
+    # Names of terms inside the formula whose weights a callback may change.
+    stages = ()
+    # The least number of samples that the formula can compare.
+    least_batch = 1
 
     def __init__(
         self,
@@ -72,6 +96,7 @@ class DistillationLoss(keras.losses.Loss):
         self.layers = _check_layers(layers)
         named = inspect.signature(self.call).parameters
         self.asks = tuple(argument for argument in CONTEXT if argument in named)
+        self._alone = _PartsAlone(self)
 
     def __call__(self, teacher_value, student_value, sample_weight=None, **context):
         """Compares the two values.
@@ -80,8 +105,8 @@ class DistillationLoss(keras.losses.Loss):
             teacher_value: Tensor, or a list of tensors (one a pair of layers).
             student_value: Tensor of a shape that fits, or a list as long.
             sample_weight: Optional tensor, `(B,)` or with further axes as the values have them.
-            **context: `labels`, `mask` and `temperature`, for formulas that ask for them; a mask
-                that is not given is read off `student_value`, as Keras does.
+            **context: What the formula asks for, by name; a mask that is not given is read off
+                `student_value`, as Keras does.
 
         Returns:
             The reduced distance: a scalar for the default reduction, summed over pairs.
@@ -92,15 +117,24 @@ class DistillationLoss(keras.losses.Loss):
                 f"{type(self).__name__} can be given {', '.join(CONTEXT)} by name. "
                 f"Received: {', '.join(unknown)}"
             )
-        if isinstance(student_value, list | tuple):
+        if self.joint:
+            self._check_pairs(teacher_value, student_value, context)
+        elif isinstance(student_value, list | tuple):
             return self._sum_over_pairs(teacher_value, student_value, sample_weight, context)
+        return self._compare(teacher_value, student_value, sample_weight, context)
+
+    def _compare(self, teacher_value, student_value, sample_weight, context, number=0):
+        context = dict(context)
         mask = context.pop("mask", None)
         if mask is None:
-            mask = keras_mask(student_value)
+            mask = _masks(student_value)
         with keras.name_scope(self.name):
             teacher_value, student_value = self.prepare(teacher_value, student_value, context)
-            teacher_value = ops.stop_gradient(teacher_value)
+            teacher_value = keras.tree.map_structure(ops.stop_gradient, teacher_value)
+            if "part" in self.asks and context.get("part") is None:
+                context["part"] = self._alone.part(number, teacher_value, student_value)
             values = self.call(teacher_value, student_value, **self._asked(context, mask))
+            mask = None if self.joint else mask  # the formula has seen to them
             if len(values.shape) == 0:
                 raise ValueError(
                     f"{type(self).__name__}.call() must return one value per sample; it returned "
@@ -113,10 +147,24 @@ class DistillationLoss(keras.losses.Loss):
     def prepare(self, teacher_value, student_value, context):
         """Brings both values to what the formula works on: tensors of the loss' dtype."""
         del context
-        return (
-            ops.convert_to_tensor(teacher_value, dtype=self.dtype),
-            ops.convert_to_tensor(student_value, dtype=self.dtype),
+        return tuple(
+            keras.tree.map_structure(lambda x: ops.convert_to_tensor(x, dtype=self.dtype), value)
+            for value in (teacher_value, student_value)
         )
+
+    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+        """Makes the layer that holds the formula's own weights, built and of the loss' dtype.
+
+        Args:
+            teacher_shape: Shape of the teacher's value, batch first; a list of them for a joint
+                formula, a dict for a value that is one.
+            student_shape: Likewise the student's, after its projector.
+            teacher_layer: The teacher's layer (or a list), where the loss is used in a Distiller.
+
+        Returns:
+            A `keras.layers.Layer`, or None for a formula without weights.
+        """
+        del teacher_shape, student_shape, teacher_layer
 
     def call(self, teacher_value, student_value):
         """The formula: one value per sample."""
@@ -151,28 +199,39 @@ class DistillationLoss(keras.losses.Loss):
         return cls(**config)
 
     def _sum_over_pairs(self, teacher_values, student_values, sample_weight, context):
-        masks = context.pop("mask", None)
+        masks, parts = self._check_pairs(teacher_values, student_values, context)
+        pairs = zip(teacher_values, student_values, masks, parts, strict=True)
+        return sum(
+            self._compare(
+                teacher, student, sample_weight, {**context, "mask": mask, "part": part}, number
+            )
+            for number, (teacher, student, mask, part) in enumerate(pairs)
+        )
+
+    def _check_pairs(self, teacher_values, student_values, context):
+        """Returns the masks and parts of the pairs, one each, or says that they are no pairs."""
+        masks, parts = context.get("mask"), context.get("part")
+        several = [_length(values) for values in (teacher_values, student_values)]
         if not isinstance(masks, list | tuple):  # one for all pairs, or none
             masks = [masks] * len(student_values)
-        lengths = {
-            "teacher values": _length(teacher_values),
-            "student values": len(student_values),
-            "masks": len(masks),
-        }
-        if len(set(lengths.values())) > 1 or not student_values:
+        if not isinstance(parts, list | tuple):
+            parts = [parts] * len(student_values)
+        lengths = dict(zip(("teacher values", "student values"), several, strict=True))
+        lengths["masks"] = len(masks)
+        if len(set(lengths.values())) > 1 or not len(student_values):
             raise ValueError(
                 f"{self.name} compares pairs: lists of one length were expected. Received: "
                 + ", ".join(f"{length} {what}" for what, length in lengths.items())
             )
-        return sum(
-            self(teacher, student, sample_weight, mask=mask, **context)
-            for teacher, student, mask in zip(teacher_values, student_values, masks, strict=True)
-        )
+        return masks, parts
 
     def _asked(self, context, mask):
         context = {**context, "mask": mask}
-        if "labels" in self.asks and context.get("labels") is None:
-            raise ValueError(f"{type(self).__name__} needs labels. Received: labels=None")
+        if context.get("stages") is None:
+            context["stages"] = dict.fromkeys(self.stages, 1.0)
+        for needed, advice in _NEEDED.items():
+            if needed in self.asks and context.get(needed) is None:
+                raise ValueError(f"{type(self).__name__} needs {advice}. Received: {needed}=None")
         return {name: context.get(name) for name in self.asks}
 
     def _weights(self, values, mask, sample_weight):
@@ -208,6 +267,28 @@ def _of_real_positions(sample_weight, mask, values):
         return weights
     mask = to_rank(ops.cast(mask, values.dtype), len(weights.shape))
     return per_sample_mean(weights * ops.ones_like(mask), mask)
+
+
+class _PartsAlone:
+    """The parts of a loss that is used without a Distiller, where Keras does not look for them."""
+
+    def __init__(self, loss):
+        self.loss, self.parts = loss, {}
+
+    def part(self, number, teacher_value, student_value):
+        if number not in self.parts:
+            shapes = [
+                keras.tree.map_structure(lambda x: tuple(x.shape), value)
+                for value in (teacher_value, student_value)
+            ]
+            self.parts[number] = self.loss.make_part(*shapes)
+        return self.parts[number]
+
+
+def _masks(value):
+    if isinstance(value, list | tuple):
+        return [keras_mask(part) for part in value]
+    return keras_mask(value)
 
 
 def _length(values):

@@ -335,7 +335,7 @@ def test_a_formula_that_returns_a_scalar_is_refused():
 @every_loss
 def test_a_misspelt_argument_of_the_call_is_refused(cls):
     with pytest.raises(
-        TypeError, match=r"labels, mask, temperature by name\. Received: temprature"
+        TypeError, match=r"stages, temperature, training by name\. Received: temprature"
     ):
         cls()(*draw((2, 3, 4)), labels=labels_for((2, 3, 4)), temprature=2.0)
 

@@ -1,0 +1,47 @@
+"""The gradient of a model's scores to its inputs, inside a training step."""
+
+import keras
+from keras import ops
+
+from keras_kd.features.recording import Recording
+
+
+def input_gradient(model, inputs, score):
+    """Returns how a score of each sample changes with the model's inputs.
+
+    The model runs once more, in inference mode, so that each sample's gradient is its own (batch
+    normalisation uses its moving statistics) and no state moves. What is returned can be
+    differentiated again.
+
+    Args:
+        model: A Keras model.
+        inputs: Its inputs, of floating-point numbers.
+        score: `score(outputs) -> tensor`, summed to one scalar.
+
+    Returns:
+        The gradients, in the structure of `inputs`.
+
+    Raises:
+        NotImplementedError: On a backend other than TensorFlow and JAX.
+    """
+
+    def total(x):
+        with Recording():  # what this pass records concerns no other loss
+            return ops.sum(score(model(x, training=False)))
+
+    inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.grad(total)(inputs)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            value = total(inputs)
+        return tape.gradient(value, inputs, unconnected_gradients="zero")
+    raise NotImplementedError(
+        "Gradients to the inputs are there on TensorFlow and JAX. "
+        f"Received: backend={keras.backend.backend()!r}"
+    )
