@@ -4,3 +4,4 @@ from keras_kd.models.cnn import cnn as cnn
 from keras_kd.models.mlp import mlp as mlp
 from keras_kd.models.resnet import resnet as resnet
 from keras_kd.models.vision_transformer import vision_transformer as vision_transformer
+from keras_kd.models.wide_resnet import wide_resnet as wide_resnet

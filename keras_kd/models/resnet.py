@@ -17,10 +17,10 @@ def resnet(
 
     A block is two 3x3 convolutions with BatchNormalization around a shortcut; where a stage halves
     the size and doubles the width, the shortcut is a strided 1x1 convolution with
-    BatchNormalization (the paper's option B). What the stages return is in the layers `stage1`, `stage2` and `stage3`
-    (before the last ReLU of each: `stage1_add`, ...); then come `pool` (the mean over places) and
-    `logits`. Inputs are in 0..255; the rescaling to -1..1 is inside. The logits are float32 under
-    mixed precision too.
+    BatchNormalization (the paper's option B). What the stages return is in the layers `stage1`,
+    `stage2` and `stage3` (before the last ReLU of each: `stage1_add`, ...); then come `pool` (the
+    mean over places) and `logits`. Inputs are in 0..255; the rescaling to -1..1 is inside. The
+    logits are float32 under mixed precision too.
 
     Args:
         input_shape: `(height, width, channels)` of one image.
