@@ -142,6 +142,8 @@ class DistillationLoss(keras.losses.Loss):
                     f"Received: shape={tuple(values.shape)}"
                 )
             weights = self._weights(values, mask, sample_weight)
+            if weights is not None:  # what has no weight may be NaN: 0 * NaN is not 0
+                values = ops.where(weights == 0.0, ops.zeros_like(values), values)
             return GivenValues(reduction=self.reduction, dtype=self.dtype)(values, values, weights)
 
     def prepare(self, teacher_value, student_value, context):

@@ -1,0 +1,83 @@
+"""Labels as class numbers, whichever way they are written."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def class_indices(name, labels, logits):
+    """Returns which class each label means, and whether it is one.
+
+    Args:
+        name: The loss' name, for messages.
+        labels: Class numbers `(...)` or `(..., 1)`, or one row of `C` a label, one-hot or soft,
+            whose largest entry is the class.
+        logits: Tensor `(..., C)` that the labels belong to.
+
+    Returns:
+        Int32 classes and booleans, both `(...)`. False, with some class, stands for a number that
+        is no class or a row without an entry above 0: only values that are known before training
+        runs can raise an error.
+
+    Raises:
+        ValueError: If the shapes do not fit, or labels that are known now are no classes.
+    """
+    labels = ops.convert_to_tensor(labels)
+    if not keras.backend.is_float_dtype(labels.dtype):
+        labels = ops.cast(labels, "int32")
+    positions, classes = tuple(logits.shape[:-1]), logits.shape[-1]
+    shape = tuple(labels.shape)
+    if _fits(shape, positions):
+        indices, known = _numbers(labels, classes)
+    elif _fits(shape, (*positions, 1)) and isinstance(shape[-1], int):
+        indices, known = _numbers(ops.squeeze(labels, -1), classes)
+    elif _fits(shape, (*positions, classes)) and shape[-1] == classes:
+        labels = ops.cast(labels, logits.dtype)
+        indices, known = ops.argmax(labels, axis=-1), ops.max(labels, axis=-1) > 0.0
+    else:
+        raise ValueError(
+            f"{name}: labels must be class numbers {_shown(positions)} or "
+            f"{_shown((*positions, 1))}, or rows {_shown((*positions, classes))}, one-hot or soft. "
+            f"Received: labels={shape}, student={tuple(logits.shape)}"
+        )
+    valid = _now(known)
+    if valid is not None and not valid.all():
+        wrong = np.asarray(ops.convert_to_numpy(labels)).reshape(*valid.shape, -1)[~valid][0]
+        raise ValueError(
+            f"{name}: labels must be classes from 0 to {classes - 1}, or rows with an entry above "
+            f"0. Received: labels with {wrong.tolist()}"
+        )
+    return ops.cast(indices, "int32"), known
+
+
+def _numbers(labels, classes):
+    known = ops.logical_and(labels >= 0, labels < classes)
+    indices = ops.cast(labels, "int32")
+    return indices, ops.logical_and(known, ops.cast(indices, labels.dtype) == labels)
+
+
+def _fits(shape, wanted):
+    """Whether the sizes agree where they are numbers; in a symbolic run they may be others."""
+    return len(shape) == len(wanted) and all(
+        a == b
+        for a, b in zip(shape, wanted, strict=True)
+        if isinstance(a, int) and isinstance(b, int)
+    )
+
+
+def _shown(shape):
+    sizes = [
+        str(size) if isinstance(size, int) else name
+        for name, size in zip("BLMN", shape, strict=False)
+    ]
+    return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+
+
+def _now(values):
+    """The values as NumPy, or None where they are not known before the step runs."""
+    if keras.backend.backend() == "tensorflow" and not hasattr(values, "numpy"):
+        return None
+    try:
+        return np.asarray(ops.convert_to_numpy(values))
+    except (NotImplementedError, TypeError, ValueError):
+        return None

@@ -1,0 +1,80 @@
+"""Decoupled knowledge distillation."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.checks import check_number
+from keras_kd.losses.target_split import target_mask, target_split
+from keras_kd.losses.temperature_loss import TemperatureLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class DKDLoss(TemperatureLoss):
+    """Hinton's loss in two parts with weights of their own: the target, and all other classes.
+
+    ```
+    T^2 * (alpha * TCKD + beta * NCKD)
+    TCKD = KL((p_t[y], 1 - p_t[y]) || (p_s[y], 1 - p_s[y])),   p = softmax(z / T)
+    NCKD = KL of the other classes, renormalised
+    ```
+
+    `KDLoss` is TCKD + (1 - p_t[y]) * NCKD: where the teacher is sure, it hears little of the other
+    classes. For two classes NCKD is 0.
+
+    The paper warms the loss up over 20 epochs:
+    `callbacks.LossWeightScheduler("kd_loss", lambda epoch, weight: min(1.0, (epoch + 1) / 20))`.
+    Its weight is for a weight 1 of the labels: `alpha=0.5` in the Distiller keeps their ratio.
+
+    Args:
+        temperature: T. None (the default) is the Distiller's, 4.0 when the loss is used alone, as
+            published.
+        alpha: Weight of TCKD. Defaults to 1.
+        beta: Weight of NCKD. Defaults to 8; published are 2 to 8 by pair of models, larger for
+            surer teachers.
+        **kwargs: As in `KDLoss`.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; `labels`: class numbers
+    `(...)` or `(..., 1)`, or rows `(..., C)` whose largest entry is the class; one value each
+    `(...)`.
+
+    Raises:
+        ValueError: If an argument is out of its range, the shapes do not fit, or labels are no
+            classes. A wrong label inside a compiled step cannot raise: the loss is NaN there.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.DKDLoss(temperature=1.0, beta=2.0)
+    >>> teacher, student = np.log([[0.5, 0.375, 0.125]]), np.log([[0.5, 0.25, 0.25]])
+    >>> round(float(loss(teacher, student, labels=np.array([0]))), 4)
+    0.2616
+
+    Reference: Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022.
+    """
+
+    def __init__(self, temperature=None, *, alpha=1.0, beta=8.0, **kwargs):
+        super().__init__(temperature, **kwargs)
+        self.alpha = check_number("alpha", alpha, least=0.0)
+        self.beta = check_number("beta", beta, least=0.0)
+
+    def call(self, teacher_value, student_value, labels, temperature=None):
+        """Returns the weighted sum of both divergences over the last axis."""
+        t = self.own_temperature(temperature)
+        target, known = target_mask(self.name, labels, student_value)
+        teacher_logit, teacher_others = target_split(teacher_value / t, target)
+        student_logit, student_others = target_split(student_value / t, target)
+        tckd = _one_side(teacher_logit, student_logit) + _one_side(-teacher_logit, -student_logit)
+        # The target's own entry is 0 in both logarithms, and so is its difference.
+        nckd = ops.sum(ops.exp(teacher_others) * (teacher_others - student_others), axis=-1)
+        values = t * t * (self.alpha * tckd + self.beta * nckd)
+        return ops.where(known, values, ops.full_like(values, float("nan")))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
+
+
+def _one_side(teacher_logit, student_logit):
+    """One term of the divergence of two coins, given by their logits."""
+    difference = ops.log_sigmoid(teacher_logit) - ops.log_sigmoid(student_logit)
+    return ops.sigmoid(teacher_logit) * difference

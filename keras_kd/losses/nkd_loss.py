@@ -1,0 +1,68 @@
+"""Normalised knowledge distillation."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.checks import check_number
+from keras_kd.losses.target_split import target_mask, target_split
+from keras_kd.losses.temperature_loss import TemperatureLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class NKDLoss(TemperatureLoss):
+    """Cross-entropy at the target, weighted by the teacher, and of the other classes renormalised.
+
+    ```
+    -p_t[y] log p_s[y] - gamma * T^2 * sum_{c != y} q_t log q_s
+    p = softmax(z),   q = softmax of z / T over the classes other than y
+    ```
+
+    As in the paper the temperature softens the other classes only. The value is not 0 at equality.
+
+    Args:
+        temperature: T, 1.0 by default as published for ImageNet, and the loss' own; None is the
+            Distiller's.
+        gamma: Weight of the other classes. Defaults to 1.5.
+        **kwargs: As in `KDLoss`.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; `labels`: class numbers
+    `(...)` or `(..., 1)`, or rows `(..., C)` whose largest entry is the class; one value each
+    `(...)`.
+
+    Raises:
+        ValueError: If an argument is out of its range, the shapes do not fit, or labels are no
+            classes. A wrong label inside a compiled step cannot raise: the loss is NaN there.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.NKDLoss(gamma=1.0)
+    >>> logits = np.log([[0.5, 0.25, 0.25]])
+    >>> round(float(loss(logits, logits, labels=np.array([0]))), 4)  # 0.5 ln 2 + ln 2
+    1.0397
+
+    Reference: Yang et al., "From Knowledge Distillation to Self-Knowledge Distillation: A Unified
+    Approach with Normalized Loss and Customized Soft Labels", ICCV 2023.
+    """
+
+    def __init__(self, temperature=1.0, *, gamma=1.5, **kwargs):
+        super().__init__(temperature, **kwargs)
+        self.gamma = check_number("gamma", gamma, least=0.0)
+
+    def call(self, teacher_value, student_value, labels, temperature=None):
+        """Returns both cross-entropies, over the last axis."""
+        t = self.own_temperature(temperature)
+        target, known = target_mask(self.name, labels, student_value)
+        teacher_logit, _ = target_split(teacher_value, target)
+        student_logit, _ = target_split(student_value, target)
+        of_target = -ops.sigmoid(teacher_logit) * ops.log_sigmoid(student_logit)
+        _, teacher_others = target_split(teacher_value / t, target)
+        _, student_others = target_split(student_value / t, target)
+        # The target's own entry is 0 in the student's logarithms.
+        of_others = -ops.sum(ops.exp(teacher_others) * student_others, axis=-1)
+        values = of_target + self.gamma * t * t * of_others
+        return ops.where(known, values, ops.full_like(values, float("nan")))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "gamma": self.gamma}
