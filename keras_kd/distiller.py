@@ -176,8 +176,8 @@ class Distiller(keras.Model):
             student_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
             student_loss = student_loss - regularisation
             self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
-        else:
-            self._check_unlabelled(y, training)
+        elif hasattr(self._step, "phase"):  # in a step, not in a symbolic build
+            argument_checks.check_unlabelled(self, y, training, self._alpha_at_start)
         if not training and not self.validate_with_teacher:
             return student_loss + regularisation
         if training:
@@ -218,6 +218,8 @@ class Distiller(keras.Model):
         """Keras' `fit`; data that yield no batch are an error on every backend."""
         if self._unlabelled["train"]:  # labels, if they come now, bring metrics to be built
             self.train_function = None
+        losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
+        argument_checks.check_fitted_batches(losses, *args, **kwargs)
         with argument_checks.no_end_at_once():
             history = super().fit(*args, **kwargs)
             if history.epoch and "loss" not in history.history:
@@ -358,26 +360,6 @@ class Distiller(keras.Model):
         allowed = _CARRIED if self.teacher is None else _CARRIED - {"teacher_outputs"}
         carries = isinstance(x, dict) and "inputs" in x and set(x) <= allowed
         return x if carries and not set(x) <= self._input_names else {"inputs": x}
-
-    def _check_unlabelled(self, y, training):
-        if not hasattr(self._step, "phase"):  # a symbolic build, not a step
-            return
-        received = (
-            f"Received: y={'None' if y is None else 'given'}, compiled loss={self.loss!r}, "
-            f"alpha={self._alpha_at_start}"
-        )
-        if self.losses:  # a student that brings its own loss, as Keras allows
-            return
-        if not training and not self.validate_with_teacher:
-            raise ValueError(
-                "There is nothing to evaluate: give labels and compile with a `loss`, or make the "
-                f"Distiller with validate_with_teacher=True. {received}"
-            )
-        if training and self._alpha_at_start > 0:
-            raise ValueError(
-                "The student's own loss needs labels and a `loss` in `compile()`. Give both, or "
-                f"set alpha=0 to learn from the teacher alone. {received}"
-            )
 
     def _add_scalar(self, name, value, dtype="float32"):
         return self.add_weight(

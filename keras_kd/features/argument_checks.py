@@ -56,6 +56,53 @@ def check_models(student, teacher):
         )
 
 
+def check_batch_size(losses, size):
+    """Raises if batches of `size` are too small for one of the losses; None is an unknown size."""
+    for loss in losses:
+        if size is not None and size < loss.least_batch:
+            raise ValueError(
+                f"{type(loss).__name__} compares the samples of a batch with each other: a batch "
+                f"of at least {loss.least_batch} is needed. Received: batch size {size}"
+            )
+
+
+def check_fitted_batches(losses, x=None, y=None, batch_size=None, **_):
+    """Raises if `fit` was asked for batches that are too small, as far as its arguments tell."""
+    del y
+    if hasattr(x, "element_spec"):  # of a tf.data.Dataset
+        shapes = [getattr(spec, "shape", None) for spec in keras.tree.flatten(x.element_spec)]
+        sizes = [shape[0] for shape in shapes if getattr(shape, "rank", None)]
+        batch_size = next(iter(sizes), None)
+    check_batch_size(losses, batch_size)
+
+
+def check_unlabelled(distiller, labels, training, alpha):
+    """Raises if a step without the labels' loss has nothing to learn from or to evaluate.
+
+    Args:
+        distiller: The Distiller.
+        labels: `y` as the step got it.
+        training: Whether it is a training step.
+        alpha: The weight of the labels as a number.
+    """
+    if distiller.losses:  # a student that brings its own loss, as Keras allows
+        return
+    received = (
+        f"Received: y={'None' if labels is None else 'given'}, "
+        f"compiled loss={distiller.loss!r}, alpha={alpha}"
+    )
+    if not training and not distiller.validate_with_teacher:
+        raise ValueError(
+            "There is nothing to evaluate: give labels and compile with a `loss`, or make the "
+            f"Distiller with validate_with_teacher=True. {received}"
+        )
+    if training and alpha > 0:
+        raise ValueError(
+            "The student's own loss needs labels and a `loss` in `compile()`. Give both, or "
+            f"set alpha=0 to learn from the teacher alone. {received}"
+        )
+
+
 @contextlib.contextmanager
 def no_end_at_once():
     """Says what is wrong where data end before their first batch."""

@@ -4,6 +4,7 @@ import types
 
 import keras
 
+from keras_kd.features.argument_checks import check_batch_size
 from keras_kd.features.attention import find_attention
 from keras_kd.features.layer_tree import find_layer
 from keras_kd.features.loss_term import LossTerm
@@ -115,12 +116,15 @@ class FeatureTerm(LossTerm):
 
     def _rehearse(self, ours, theirs):
         """Runs the formula on symbols, so that what cannot be compared fails now."""
+        taps = self._taps()
+        values = [[ours[mine] for mine, _ in taps], [theirs[other] for _, other in taps]]
+        batch = keras.tree.flatten(values)[0].shape[0]
+        check_batch_size([self.loss], batch)
         if "labels" in self.loss.asks:
             return
-        taps = self._taps()
 
-        def run(values):
-            student_values, teacher_values, index = values
+        def run(symbols):
+            student_values, teacher_values, index = symbols
             student_values = [
                 value if pair[-1] is None else pair[-1](value, training=False)
                 for value, pair in zip(student_values, self._wiring.pairs, strict=True)
@@ -128,8 +132,6 @@ class FeatureTerm(LossTerm):
             context = {"training": False, "index": index}
             return self._call(teacher_values, student_values, None, None, context)
 
-        values = [[ours[mine] for mine, _ in taps], [theirs[other] for _, other in taps]]
-        batch = keras.tree.flatten(values)[0].shape[0]
         try:
             symbolic_call(run, [*values, keras.KerasTensor((batch,), "int32")])
         except ValueError as error:

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_kd.features.argument_checks import check_batch_size
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.loss_term import LossTerm
 from keras_kd.features.model_spec import symbolic_call
@@ -56,10 +57,12 @@ class OutputTerm(LossTerm):
                 f"teacher={tuple(teacher_output.shape)}, student={tuple(student_output.shape)}"
             )
         self.part = self.loss.make_part(tuple(teacher_output.shape), tuple(student_output.shape))
+        batch = student_output.shape[0]
+        check_batch_size([self.loss], batch)
         if "labels" not in self.loss.asks:
             symbolic_call(
-                lambda values: self._call(*values, None, training=False),
-                [teacher_output, student_output],
+                lambda values: self._call(*values[:2], None, index=values[2], training=False),
+                [teacher_output, student_output, keras.KerasTensor((batch,), "int32")],
             )
 
     def part_of(self, structure):

@@ -1,31 +1,63 @@
 """Distances between what a teacher gives and what a student gives. One loss a file."""
 
+from keras_kd.losses.ab_loss import ABLoss
 from keras_kd.losses.at_loss import ATLoss
 from keras_kd.losses.binary_kd_loss import BinaryKDLoss
 from keras_kd.losses.bounded_regression_loss import BoundedRegressionLoss
+from keras_kd.losses.cc_loss import CCLoss
 from keras_kd.losses.cosine_feature_loss import CosineFeatureLoss
+from keras_kd.losses.cwd_loss import CWDLoss
+from keras_kd.losses.dist_loss import DISTLoss
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.dkd_loss import DKDLoss
 from keras_kd.losses.fit_net_loss import FitNetLoss
+from keras_kd.losses.fsp_loss import FSPLoss
 from keras_kd.losses.hard_label_loss import HardLabelLoss
+from keras_kd.losses.ickd_loss import ICKDLoss
+from keras_kd.losses.jsd_loss import JSDLoss
 from keras_kd.losses.kd_loss import KDLoss
+from keras_kd.losses.logit_std_loss import LogitStdLoss
 from keras_kd.losses.logits_mse_loss import LogitsMSELoss
 from keras_kd.losses.nkd_loss import NKDLoss
+from keras_kd.losses.nst_loss import NSTLoss
+from keras_kd.losses.ofd_loss import OFDLoss
+from keras_kd.losses.pkd_loss import PKDLoss
+from keras_kd.losses.pkt_loss import PKTLoss
 from keras_kd.losses.regression_loss import RegressionLoss
+from keras_kd.losses.reverse_kd_loss import ReverseKDLoss
+from keras_kd.losses.rkd_loss import RKDLoss
 from keras_kd.losses.soft_cross_entropy_loss import SoftCrossEntropyLoss
+from keras_kd.losses.sp_loss import SPLoss
+from keras_kd.losses.vid_loss import VIDLoss
 
 __all__ = [
+    "ABLoss",
     "ATLoss",
     "BinaryKDLoss",
     "BoundedRegressionLoss",
+    "CCLoss",
+    "CWDLoss",
     "CosineFeatureLoss",
+    "DISTLoss",
     "DKDLoss",
     "DistillationLoss",
+    "FSPLoss",
     "FitNetLoss",
     "HardLabelLoss",
+    "ICKDLoss",
+    "JSDLoss",
     "KDLoss",
+    "LogitStdLoss",
     "LogitsMSELoss",
     "NKDLoss",
+    "NSTLoss",
+    "OFDLoss",
+    "PKDLoss",
+    "PKTLoss",
+    "RKDLoss",
     "RegressionLoss",
+    "ReverseKDLoss",
+    "SPLoss",
     "SoftCrossEntropyLoss",
+    "VIDLoss",
 ]

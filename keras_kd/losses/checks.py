@@ -45,6 +45,21 @@ def check_number(
     return value
 
 
+def check_whole_number(name: str, value, *, least: int) -> int:
+    """Returns `value` as an int, or says that it is no whole number of at least `least`.
+
+    Raises:
+        TypeError: If `value` is not an integer.
+        ValueError: If `value` is below `least`.
+    """
+    wanted = f"`{name}` must be a whole number of at least {least}. Received: {name}={value!r}"
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(wanted)
+    if value < least:
+        raise ValueError(wanted)
+    return int(value)
+
+
 def check_temperature(value, name: str = "temperature") -> float:
     """Returns `value` if it is a temperature: a finite number above 0."""
     return check_number(name, value, above=0.0)

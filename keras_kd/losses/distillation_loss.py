@@ -77,7 +77,7 @@ class DistillationLoss(keras.losses.Loss):
     joint = False
     # Names of terms inside the formula whose weights a callback may change.
     stages = ()
-    # The least number of samples that the formula can compare.
+    # The least number of samples that the formula can compare; a smaller batch has distance 0.
     least_batch = 1
 
     def __init__(
@@ -141,6 +141,9 @@ class DistillationLoss(keras.losses.Loss):
                     "a scalar, which sample weights, masks and replicas cannot be applied to. "
                     f"Received: shape={tuple(values.shape)}"
                 )
+            if self.least_batch > 1:
+                enough = ops.shape(values)[0] >= self.least_batch
+                values = values * ops.cast(enough, values.dtype)
             weights = self._weights(values, mask, sample_weight)
             if weights is not None:  # what has no weight may be NaN: 0 * NaN is not 0
                 values = ops.where(weights == 0.0, ops.zeros_like(values), values)

@@ -1,0 +1,56 @@
+"""Similarity-preserving distillation."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.real_positions import zero_padding
+from keras_kd.losses.sample_vectors import scaled_to_one
+from keras_kd.losses.unit_norm import unit_norm
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class SPLoss(DistillationLoss):
+    """Squared distance of the similarities between the samples of a batch.
+
+    ```
+    1 / B^2 * |G_s - G_t|_F^2,   G = rows of Q Q^T over their Euclidean norm,   Q = flatten(F)
+    ```
+
+    Shapes may differ: only the two `(B, B)` matrices are compared. A sample's share is its row.
+
+    Args:
+        weight: Defaults to 3000, the weight in the CIFAR-100 comparisons.
+        **kwargs: `layers`, `name`, `reduction`, `dtype`.
+
+    Call arguments: values of any shape, batch first; one value a sample. Masked positions do not
+    count.
+
+    Raises:
+        ValueError: If a mask does not fit a value's first axes.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.SPLoss()
+    >>> float(loss(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[3.0], [0.0]])))
+    0.25
+
+    Reference: Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019.
+    """
+
+    least_batch = 2
+
+    def __init__(self, *, weight=3000.0, **kwargs):
+        super().__init__(weight=weight, **kwargs)
+
+    def call(self, teacher_value, student_value, mask=None):
+        """Returns each sample's row of the squared difference, over the batch size."""
+        difference = _similarity(student_value, mask) - _similarity(teacher_value, mask)
+        return ops.mean(ops.square(difference), axis=1)
+
+
+def _similarity(value, mask):
+    value = scaled_to_one(zero_padding(value, mask))
+    flat = ops.reshape(value, (ops.shape(value)[0], -1))
+    return unit_norm(ops.matmul(flat, ops.transpose(flat)), -1)
