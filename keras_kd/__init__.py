@@ -1,8 +1,8 @@
 """Knowledge distillation for Keras."""
 
-from keras_kd import callbacks, features, losses
+from keras_kd import callbacks, features, losses, teachers
 from keras_kd.distiller import Distiller
 from keras_kd.evaluation import compare
 from keras_kd.export import export_student
 
-__all__ = ["Distiller", "callbacks", "compare", "export_student", "features", "losses"]
+__all__ = ["Distiller", "callbacks", "compare", "export_student", "features", "losses", "teachers"]

@@ -33,7 +33,7 @@ def test_the_loss_of_the_contributors_page_works():
     assert float(names["MyLoss"]()(np.ones((2, 3)), np.zeros((2, 3)))) == 1.0
 
 
-@pytest.mark.parametrize("room", ["losses", "callbacks"])
+@pytest.mark.parametrize("room", ["losses", "callbacks", "teachers"])
 def test_every_public_name_has_a_row(room):
     for name in getattr(keras_kd, room).__all__:
         assert f"`{room}.{name}`" in README

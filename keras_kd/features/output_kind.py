@@ -51,6 +51,8 @@ def _given_by_last(calls):
     *earlier, (layer, taken, _) = calls
     if isinstance(layer, keras.layers.TimeDistributed):
         layer = layer.layer
+    if hasattr(layer, "gives_logits"):  # a layer that says so itself
+        return layer.gives_logits
     activation = getattr(layer, "activation", None)
     if activation in (keras.activations.softmax, keras.activations.sigmoid):
         return False

@@ -1,0 +1,190 @@
+"""Several teachers as one."""
+
+import types
+
+import keras
+
+from keras_kd.features.model_spec import input_spec_among, inspect_model
+from keras_kd.features.uncompiled_config import uncompiled_config
+from keras_kd.losses.checks import check_number
+from keras_kd.teachers.average import AVERAGES, Average
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class Ensemble(keras.Model):
+    """Averages what several models answer, in one pass over the batch: a teacher like any other.
+
+    ```
+    "probabilities":  log sum_i w_i softmax(z_i)     logits whose softmax is the mean probability
+    "logits":         sum_i w_i z_i                  logits (or values) averaged
+    "vote":           sum_i w_i onehot(argmax z_i)   the share of the votes, probabilities
+    ```
+
+    Members may end in logits or in softmax (sigmoid), each on its own. The ensemble holds the very
+    models that it is given and runs them in inference mode.
+
+    Args:
+        models: Built Keras models on the same inputs, with outputs of one structure and shape.
+        weights: One number of at least 0 for each model, scaled to sum to 1. Defaults to equal
+            weights.
+        average: `"probabilities"` (the default), `"logits"` or `"vote"`.
+        activation: `"softmax"` (the default) for one class an example, `"sigmoid"` for multi-label
+            outputs.
+        from_logits: Whether the models return logits: True, False, or a list with one of them for
+            each model. None (the default) finds out from their last layers.
+        name: The model's name.
+
+    Raises:
+        TypeError, ValueError: If there is no model, one is not built, outputs differ in shape, the
+            weights do not fit, or it cannot be known what a model returns.
+
+    Example:
+
+    >>> import keras, keras_kd, numpy as np
+    >>> def net():
+    ...     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    >>> teacher = keras_kd.teachers.Ensemble([net(), net()], weights=[2.0, 1.0])
+    >>> teacher(np.ones((5, 4))).shape
+    TensorShape([5, 3])
+
+    References: Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network", 2015
+    (arithmetic and geometric means of an ensemble's predictions); You et al., "Learning from
+    Multiple Teacher Networks", KDD 2017 (votes).
+    """
+
+    def __init__(
+        self,
+        models,
+        *,
+        weights=None,
+        average="probabilities",
+        activation="softmax",
+        from_logits=None,
+        name="ensemble",
+    ):
+        models = _check_models(models)
+        super().__init__(name=name, dtype=models[0].dtype_policy, autocast=False)
+        self.models = models
+        self.member_weights = _check_weights(weights, len(models))
+        self._settings = {"average": average, "activation": activation, "from_logits": from_logits}
+        if average not in AVERAGES:
+            raise ValueError(f"`average` must be one of {AVERAGES}. Received: average={average!r}")
+        if activation not in ("softmax", "sigmoid"):
+            raise ValueError(
+                f"`activation` must be 'softmax' or 'sigmoid'. Received: activation={activation!r}"
+            )
+        spec = input_spec_among(*models)
+        specs = [inspect_model(model, input_spec_among(model, *models), {}) for model in models]
+        _check_outputs(models, [found.outputs for found in specs])
+        kinds = _kinds(models, specs, from_logits, average)
+        self.averages = [
+            Average(
+                self.member_weights,
+                average=average,
+                activation=activation,
+                from_logits=[member[output] for member in kinds],
+                name=f"average_{output}",
+            )
+            for output in range(len(kinds[0]))
+        ]
+        # Keras would turn a dict into one of its own, which JAX does not return.
+        self._outputs = types.SimpleNamespace(structure=specs[0].outputs)
+        shapes = keras.tree.map_structure(lambda x: x.shape, spec)
+        self.build(shapes)
+
+    def build(self, input_shape):
+        """Nothing to make: the members are built."""
+        self.built = True
+
+    def call(self, inputs):
+        """Returns the members' average, in the structure of one member's outputs."""
+        given = [keras.tree.flatten(model(inputs, training=False)) for model in self.models]
+        averages = [
+            average(list(values))
+            for average, values in zip(self.averages, zip(*given, strict=True), strict=True)
+        ]
+        return keras.tree.pack_sequence_as(self._outputs.structure, averages)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            "models": [uncompiled_config(model) for model in self.models],
+            "weights": self.member_weights,
+            "name": self.name,
+            **self._settings,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Makes the ensemble that `get_config` described."""
+        models = [
+            keras.saving.deserialize_keras_object(model, custom_objects=custom_objects)
+            for model in config["models"]
+        ]
+        return cls(**{**config, "models": models})
+
+
+def _check_models(models):
+    if not isinstance(models, list | tuple) or not models:
+        raise TypeError(
+            f"`models` must be a list of at least one keras.Model. Received: models={models!r}"
+        )
+    for number, model in enumerate(models):
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                "`models` must hold keras.Model objects. "
+                f"Received: models[{number}]={model!r} of type {type(model).__name__}"
+            )
+        if not model.built:
+            raise ValueError(
+                "A member is not built, so its shapes are unknown: call it on a batch of data. "
+                f"Received: models[{number}]='{model.name}', built=False"
+            )
+    return list(models)
+
+
+def _check_weights(weights, count):
+    weights = [1.0] * count if weights is None else list(weights)
+    if len(weights) != count:
+        raise ValueError(
+            f"`weights` must be one number for each of the {count} models. "
+            f"Received: weights={weights}"
+        )
+    weights = [check_number("weights", weight, least=0.0) for weight in weights]
+    if not sum(weights):
+        raise ValueError(f"`weights` must not all be 0. Received: weights={weights}")
+    return [weight / sum(weights) for weight in weights]
+
+
+def _check_outputs(models, outputs):
+    shapes = [keras.tree.map_structure(lambda x: tuple(x.shape), each) for each in outputs]
+    for model, shape in zip(models, shapes, strict=True):
+        if shape != shapes[0]:
+            raise ValueError(
+                "The members must give outputs of one structure and shape. Received: "
+                f"'{models[0].name}' gives {shapes[0]}, '{model.name}' gives {shape}"
+            )
+
+
+def _kinds(models, specs, from_logits, average):
+    """Returns for every member whether each of its outputs is logits."""
+    if isinstance(from_logits, list | tuple):
+        if len(from_logits) != len(models):
+            raise ValueError(
+                f"`from_logits` must be one flag, or one for each of the {len(models)} models. "
+                f"Received: from_logits={from_logits}"
+            )
+        declared = list(from_logits)
+    else:
+        declared = [from_logits] * len(models)
+    kinds = []
+    for model, spec, flag in zip(models, specs, declared, strict=True):
+        found = [kind if flag is None else bool(flag) for kind in spec.is_logits]
+        if None in found and average == "probabilities":
+            raise ValueError(
+                "It cannot be known whether a member returns logits or probabilities: say "
+                f"Ensemble(from_logits=True) or False. Received: member '{model.name}', "
+                "from_logits=None"
+            )
+        kinds.append(found)
+    return kinds
