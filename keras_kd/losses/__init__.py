@@ -6,6 +6,7 @@ from keras_kd.losses.binary_kd_loss import BinaryKDLoss
 from keras_kd.losses.bounded_regression_loss import BoundedRegressionLoss
 from keras_kd.losses.cc_loss import CCLoss
 from keras_kd.losses.cosine_feature_loss import CosineFeatureLoss
+from keras_kd.losses.crd_loss import CRDLoss
 from keras_kd.losses.cwd_loss import CWDLoss
 from keras_kd.losses.dist_loss import DISTLoss
 from keras_kd.losses.distillation_loss import DistillationLoss
@@ -36,6 +37,7 @@ __all__ = [
     "BinaryKDLoss",
     "BoundedRegressionLoss",
     "CCLoss",
+    "CRDLoss",
     "CWDLoss",
     "CosineFeatureLoss",
     "DISTLoss",

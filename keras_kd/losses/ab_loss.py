@@ -1,0 +1,71 @@
+"""Activation boundaries."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.checks import check_number, check_same_shape
+from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.per_sample_mean import per_sample_mean
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class ABLoss(DistillationLoss):
+    """Margin loss on which side of zero each pre-activation lies.
+
+    ```
+    mean  max(0, m - s)^2 where t > 0,   max(0, m + s)^2 elsewhere
+    ```
+
+    s and t are the student's and the teacher's values before ReLU: list layers whose output goes
+    into a ReLU, or read what a ReLU is given, `Tap("relu", side="input")`. How large the teacher's
+    values are does not matter. The paper sums over a sample's neurons; the mean here is that sum
+    divided by their number.
+
+    The paper initialises the student with this loss alone, then trains it on the labels:
+
+    ```python
+    distiller = keras_kd.Distiller(student, teacher, alpha=0.0)
+    distiller.fit(data, epochs=200, callbacks=[
+        FeatureMatching(ABLoss(layers={"bn3": "bn3"}), stop_epoch=40),
+        LossWeightScheduler("kd_loss", lambda epoch, weight: 0.0 if epoch < 40 else 1.0),
+        AlphaScheduler(lambda epoch, alpha: 0.0 if epoch < 40 else 0.1),
+    ])
+    ```
+
+    Args:
+        margin: m, above 0. Defaults to 1.
+        **kwargs: `weight` (1), `layers`, `name`, `reduction`, `dtype`.
+
+    Call arguments: values of one shape, `(B, H, W, C)`, `(B, L, C)` or `(B, C)`; one value a
+    sample. Masked positions do not count. The Distiller adds a projector (the paper's connector
+    function) where the shapes differ.
+
+    Raises:
+        ValueError: If the margin is not above 0, or the shapes differ.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.ABLoss()
+    >>> float(loss(np.array([[0.1, -9.0]]), np.array([[-1.0, -1.0]])))
+    2.0
+
+    Reference: Heo, Lee, Yun, Choi, "Knowledge Transfer via Distillation of Activation Boundaries
+    Formed by Hidden Neurons", AAAI 2019.
+    """
+
+    match = "shape"
+
+    def __init__(self, margin=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.margin = check_number("margin", margin, above=0.0)
+
+    def call(self, teacher_value, student_value, mask=None):
+        """Returns each sample's mean squared shortfall of the margin."""
+        check_same_shape(self.name, teacher_value, student_value)
+        signed = ops.where(teacher_value > 0.0, student_value, -student_value)
+        return per_sample_mean(ops.square(ops.relu(self.margin - signed)), mask)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "margin": self.margin}

@@ -1,0 +1,148 @@
+"""Overhaul of feature distillation."""
+
+import math
+import numbers
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_kd.losses.checks import check_number, check_same_shape
+from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.positions import real_positions
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class OFDLoss(DistillationLoss):
+    """Partial squared distance to the teacher's features before ReLU.
+
+    ```
+    sum d_p(max(F_t, m_c), F_s),   d_p(t, s) = 0 if s <= t <= 0, else (t - s)^2
+    ```
+
+    List layers whose output goes into a ReLU, or read what a ReLU is given, `Tap("relu",
+    side="input")`. The teacher's values pass a margin ReLU, where m_c is the mean of channel c's
+    negative values; what is already below a target that is not positive need not move. The sum is
+    over a sample's positions and channels, as in the paper. The paper halves the weight from each
+    layer to the one before it: give each its own loss where that matters.
+
+    m_c is, in this order: `margin`; where the teacher's layer is a
+    `keras.layers.BatchNormalization` whose output is read, the mean below 0 of the normal
+    distribution that its gamma and beta describe, found once, when the Distiller is made; else the
+    mean of the channel's negative values in the batch.
+
+    Args:
+        margin: A number, at most 0, or one for each of the teacher's channels. None, the default,
+            is found as above.
+        weight: Defaults to 1e-3.
+        **kwargs: `layers`, `name`, `reduction`, `dtype`.
+
+    Call arguments: values of one shape, `(B, H, W, C)`, `(B, L, C)` or `(B, C)`; one value a
+    sample. Masked positions do not count. The Distiller adds a projector (the paper's regressor)
+    where the shapes differ.
+
+    Raises:
+        ValueError, TypeError: If a margin is above 0, or the shapes differ.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.OFDLoss(margin=-1.0)
+    >>> float(loss(np.array([[2.0, -5.0, -5.0]]), np.array([[0.0, 1.0, -9.0]])))  # 4 + 4 + 0
+    8.0
+
+    Reference: Heo, Kim, Yun, Park, Kwak, Choi, "A Comprehensive Overhaul of Feature Distillation",
+    ICCV 2019.
+    """
+
+    match = "shape"
+
+    def __init__(self, margin=None, *, weight=1e-3, **kwargs):
+        super().__init__(weight=weight, **kwargs)
+        self.margin = _check_margin(margin)
+
+    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+        """Makes the layer that holds the margins, where they are known beforehand."""
+        del student_shape
+        margin = self.margin
+        if margin is None and self._is_read(teacher_layer):
+            margin = _margins_of(teacher_layer, teacher_shape[-1])
+        if isinstance(margin, list) and len(margin) != teacher_shape[-1]:
+            raise ValueError(
+                f"{self.name}: `margin` must be one number or one a channel. Received: "
+                f"{len(margin)} margins, teacher={tuple(teacher_shape)}"
+            )
+        return _Margin(margin, dtype=self.dtype, name="margin")
+
+    def call(self, teacher_value, student_value, part, mask=None):
+        """Returns each sample's sum of partial squared differences."""
+        check_same_shape(self.name, teacher_value, student_value)
+        keep = real_positions(mask, student_value)
+        target = ops.maximum(teacher_value, part(teacher_value, keep))
+        counts = ops.logical_or(student_value > target, target > 0.0)
+        squares = ops.where(counts, ops.square(student_value - target), 0.0)
+        return ops.sum(squares * keep, axis=tuple(range(1, len(squares.shape))))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "margin": self.margin}
+
+    def _is_read(self, layer):
+        """Whether a layer is a BatchNormalization whose output, not input, is compared."""
+        taps = () if self.layers is None else self.layers.values()
+        inputs = [tap.layer for tap in taps if getattr(tap, "side", self.side) == "input"]
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        return is_norm and layer.name not in [path.rsplit("/")[-1] for path in inputs]
+
+
+class _Margin(keras.layers.Layer):
+    """The margins, kept, or read off the batch."""
+
+    def __init__(self, margin, **kwargs):
+        super().__init__(**kwargs)
+        self.margin = None
+        if margin is not None:
+            margin = np.asarray(margin)
+            self.margin = self.add_weight(
+                shape=margin.shape,
+                initializer=lambda shape, dtype: ops.convert_to_tensor(margin, dtype),
+                trainable=False,
+                name="margin",
+            )
+        self.built = True
+
+    def call(self, value, keep):
+        if self.margin is not None:
+            return ops.convert_to_tensor(self.margin)
+        axes = tuple(range(len(value.shape) - 1))
+        negative = ops.cast(value < 0.0, value.dtype) * keep
+        return ops.divide_no_nan(ops.sum(value * negative, axes), ops.sum(negative, axes))
+
+
+def _margins_of(norm, channels):
+    """E[x | x < 0] of each channel, x normal with mean beta and standard deviation |gamma|."""
+    given = [
+        [default] * channels if weight is None else ops.convert_to_numpy(weight).tolist()
+        for weight, default in ((norm.beta, 0.0), (norm.gamma, 1.0))
+    ]
+    if any(len(each) != channels for each in given):  # it normalises another axis
+        return None
+    return [_mean_below_0(mean, abs(deviation)) for mean, deviation in zip(*given, strict=True)]
+
+
+def _mean_below_0(mean, deviation):
+    if deviation == 0.0:
+        return min(mean, 0.0)
+    z = mean / deviation
+    if z > 25.0:  # the tail's expansion; the closed form would subtract equal numbers
+        return -deviation * (1.0 / z - 2.0 / z**3 + 10.0 / z**5)
+    density = math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    return mean - deviation * density / (0.5 * math.erfc(z / math.sqrt(2.0)))
+
+
+def _check_margin(margin):
+    if margin is None or (isinstance(margin, numbers.Real) and not isinstance(margin, bool)):
+        return None if margin is None else check_number("margin", margin, most=0.0)
+    if isinstance(margin, list | tuple | np.ndarray) and len(np.shape(margin)) == 1:
+        return [check_number("margin", each, most=0.0) for each in margin]
+    return check_number("margin", margin, most=0.0)
