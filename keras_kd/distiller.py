@@ -18,6 +18,7 @@ from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.losses import KDLoss
 from keras_kd.losses.checks import check_fraction, check_temperature
 from keras_kd.losses.given_values import GivenValues
+from keras_kd.teachers.in_dtype import follow_weights, in_dtype
 
 _RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
 _CARRIED = {"inputs", "teacher_outputs", "index"}
@@ -54,6 +55,8 @@ class Distiller(keras.Model):
         kd_loss: A `losses.DistillationLoss` for every output, a dict or list of them that follows
             the student's outputs with None where an output is not distilled, or None.
         feature_losses: Losses with `layers={student_layer: teacher_layer}`.
+        teacher_dtype: A Keras dtype policy, such as `"bfloat16"`, that a copy of the teacher
+            computes in, for machines that are faster at it. None runs the teacher as it is.
         validate_with_teacher: Whether `evaluate` runs the teacher and reports the full loss. By
             default it reports what `student.evaluate` would.
         name: The model's name.
@@ -90,6 +93,7 @@ class Distiller(keras.Model):
         temperature=4.0,
         kd_loss=KDLoss(),  # noqa: B008  a loss holds no state
         feature_losses=(),
+        teacher_dtype=None,
         validate_with_teacher=False,
         name="distiller",
     ):
@@ -99,6 +103,9 @@ class Distiller(keras.Model):
         self.student = student
         # Untracked, so that nothing done to the Distiller (`trainable`, `add_loss`) reaches it.
         self._teacher = _Untracked(teacher)
+        self.teacher_dtype = teacher_dtype
+        running = in_dtype(teacher, teacher_dtype)
+        self._running_teacher = _Untracked(running)
         self._kd_loss = _Untracked(kd_loss)
         self.validate_with_teacher = bool(validate_with_teacher)
         self.alpha = self._add_scalar("alpha", check_fraction(alpha))
@@ -107,7 +114,7 @@ class Distiller(keras.Model):
         self._student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss")
         self.output_terms = output_terms(
-            kd_loss, student, self._inspect(student), teacher and self._inspect(teacher)
+            kd_loss, student, self._inspect(student), running and self._inspect(running)
         )
         spec = input_spec_among(student, teacher)
         self._input_names = set(spec) if isinstance(spec, dict) else set()
@@ -148,7 +155,8 @@ class Distiller(keras.Model):
         if self.teacher is None:
             return variables
         known = {id(variable) for variable in self.variables}
-        return variables + [v for v in self.teacher.variables if id(v) not in known]
+        running = self._running_teacher.value.variables
+        return variables + [v for v in running if id(v) not in known]
 
     def call(self, inputs, training=None):
         """Returns the student's outputs."""
@@ -208,10 +216,9 @@ class Distiller(keras.Model):
         if phase == "test" and not self.validate_with_teacher:
             silent |= {"kd_loss", *(term.name for term in self.feature_terms)}
         results = {}
-        for metric in self.metrics:
-            if metric.name not in silent:
-                result = metric.result()
-                results.update(result if isinstance(result, dict) else {metric.name: result})
+        for metric in (metric for metric in self.metrics if metric.name not in silent):
+            result = metric.result()
+            results.update(result if isinstance(result, dict) else {metric.name: result})
         return results
 
     def fit(self, *args, **kwargs):
@@ -241,7 +248,13 @@ class Distiller(keras.Model):
     def make_train_function(self, force=False):
         """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
         self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
+        follow_weights(self._running_teacher.value, self.teacher)
         return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        """Keras' `make_test_function`."""
+        follow_weights(self._running_teacher.value, self.teacher)
+        return super().make_test_function(force)
 
     def attach(self, loss, *, active=True):
         """Adds a feature loss, also to a Distiller that is compiled; returns its term.
@@ -262,7 +275,7 @@ class Distiller(keras.Model):
                 f"Received: teacher=None, feature loss {loss.name!r}"
             )
         kind = GradientTerm if loss.side == "input_gradient" else FeatureTerm
-        term = kind(loss, self.student, self.teacher, self._inspect)
+        term = kind(loss, self.student, self._running_teacher.value, self._inspect)
         if not active:
             term.loss_weight.assign(0.0)
         self.feature_terms.append(term)
@@ -295,6 +308,7 @@ class Distiller(keras.Model):
             "temperature": float(ops.convert_to_numpy(self.temperature)),
             "kd_loss": serialize(self._kd_loss.value),
             "feature_losses": [serialize(term.loss) for term in self.feature_terms],
+            "teacher_dtype": self.teacher_dtype,
             "validate_with_teacher": self.validate_with_teacher,
         }
 
@@ -333,7 +347,7 @@ class Distiller(keras.Model):
         x, outputs = carried["inputs"], carried.get("teacher_outputs")
         with Recording() as teacher_recording:
             if self.teacher is not None:
-                outputs = self.teacher(x, training=False)
+                outputs = self._running_teacher.value(x, training=False)
             elif outputs is None:
                 raise ValueError(
                     "Without a teacher its outputs travel with the data: `x` must be a dict "

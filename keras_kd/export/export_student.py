@@ -18,9 +18,9 @@ from keras_kd.export.float32_clone import float32_clone, is_float32
 from keras_kd.export.formats import find_format
 from keras_kd.export.quiet import quiet
 from keras_kd.export.student_inputs import StudentInputs
-from keras_kd.export.sublayers import sublayers
 from keras_kd.export.tolerance import EIGHT_BITS, FLOAT16, FLOAT32
 from keras_kd.export.verification import Verification, by_name
+from keras_kd.features.all_layers import all_layers
 
 _SAMPLES = 8
 
@@ -171,7 +171,7 @@ def _check_tolerance(verification, exporter, student, result):
 
 def _rounding(student):
     """What a student's own precision costs."""
-    precisions = {layer.compute_dtype for layer in sublayers(student)}
+    precisions = {layer.compute_dtype for layer in all_layers(student)}
     if "bfloat16" in precisions:
         return EIGHT_BITS
     return FLOAT16 if "float16" in precisions else FLOAT32

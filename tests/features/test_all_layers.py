@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from keras_kd.export.sublayers import custom_objects, sublayers
+from keras_kd.features.all_layers import all_layers, custom_objects
 
 pytestmark = pytest.mark.core
 
@@ -19,7 +19,7 @@ class Branches(keras.layers.Layer):
 def test_layers_are_found_however_deep_and_once():
     shared = Branches(name="branches")
     model = keras.Sequential([keras.Sequential([shared]), shared])
-    names = [layer.name for layer in sublayers(model)]
+    names = [layer.name for layer in all_layers(model)]
     assert names.count("branches") == names.count("deep") == 1
 
 

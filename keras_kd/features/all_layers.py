@@ -6,7 +6,7 @@ from types import FunctionType
 import keras
 
 
-def sublayers(layer: keras.Layer) -> Iterator[keras.Layer]:
+def all_layers(layer: keras.Layer) -> Iterator[keras.Layer]:
     """Walks a layer and all layers it holds, however deep, each once.
 
     Args:
@@ -33,7 +33,7 @@ def custom_objects(layer: keras.Layer) -> dict[str, object]:
     With them a student that was not registered for saving can be loaded here, where its code is.
     """
     found = {}
-    for held in sublayers(layer):
+    for held in all_layers(layer):
         functions = [value for value in vars(held).values() if isinstance(value, FunctionType)]
         for code in (type(held), *functions):
             if not code.__module__.startswith("keras."):
