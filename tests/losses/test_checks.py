@@ -9,6 +9,7 @@ from keras_kd.losses.checks import (
     check_number,
     check_same_shape,
     check_temperature,
+    check_whole_number,
 )
 
 pytestmark = pytest.mark.core
@@ -64,3 +65,13 @@ def test_shapes_that_differ_are_named_with_the_loss(student):
     message = r"my_loss: .* Received: teacher=\(2, 3\), student="
     with pytest.raises(ValueError, match=message):
         check_same_shape("my_loss", KerasTensor((2, 3)), KerasTensor(student))
+
+
+def test_a_whole_number_is_a_python_int_in_range():
+    assert [check_whole_number("dim", given, least=1) for given in (1, np.int32(7))] == [1, 7]
+    assert type(check_whole_number("dim", np.int32(7), least=1)) is int
+    with pytest.raises(ValueError, match=r"`dim` must be a whole number of at least 1\. .*dim=0"):
+        check_whole_number("dim", 0, least=1)
+    for wrong in (True, 2.0, "2", None):
+        with pytest.raises(TypeError, match=r"`dim` must be a whole number.* Received: dim="):
+            check_whole_number("dim", wrong, least=1)
