@@ -1,0 +1,72 @@
+"""Generalised Jensen-Shannon divergence."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_kd.losses.checks import check_fraction
+from keras_kd.losses.temperature_loss import TemperatureLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class JSDLoss(TemperatureLoss):
+    """Divergence of teacher and student from their mixture, between `KDLoss` and `ReverseKDLoss`.
+
+    ```
+    T^2 * (beta KL(p_t || m) + (1 - beta) KL(p_s || m))
+    m = beta p_t + (1 - beta) p_s,   p = softmax(z / T)
+    ```
+
+    It is bounded, by T^2 ln 2 at `beta=0.5`. Near 0 it is `beta` times KDLoss, near 1 `1 - beta`
+    times ReverseKDLoss. The paper has T 1; the factor T^2 is that of the other losses here.
+
+    Args:
+        temperature: T, 1.0 by default as published, and the loss' own; None is the Distiller's.
+        beta: The teacher's share of the mixture, between 0 and 1. Defaults to 0.5.
+        **kwargs: As in `KDLoss`.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+
+    Raises:
+        ValueError: If an argument is out of its range, or the shapes differ.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.JSDLoss()
+    >>> round(float(loss(np.array([[0.0, 99.0]]), np.array([[99.0, 0.0]]))), 4)
+    0.6931
+
+    Reference: Agarwal et al., "On-Policy Distillation of Language Models: Learning from
+    Self-Generated Mistakes" (GKD), ICLR 2024.
+    """
+
+    def __init__(self, temperature=1.0, *, beta=0.5, **kwargs):
+        super().__init__(temperature, **kwargs)
+        self.beta = check_fraction(beta, "beta")
+        if self.beta in (0.0, 1.0):
+            raise ValueError(
+                "`beta` must be between 0 and 1: at both ends the formula is 0 whatever the "
+                "student says; take KDLoss or ReverseKDLoss there. "
+                f"Received: beta={beta!r}"
+            )
+
+    def call(self, teacher_value, student_value, temperature=None):
+        """Returns the weighted divergences from the mixture over the last axis."""
+        t = self.own_temperature(temperature)
+        log_p_teacher = ops.log_softmax(teacher_value / t, axis=-1)
+        log_p_student = ops.log_softmax(student_value / t, axis=-1)
+        # m / p_t = beta (1 + e^r) and m / p_s = (1 - beta) (1 + e^-r)
+        r = log_p_student - log_p_teacher + math.log((1.0 - self.beta) / self.beta)
+        from_teacher = -ops.softplus(r) - math.log(self.beta)
+        from_student = -ops.softplus(-r) - math.log1p(-self.beta)
+        values = self.beta * ops.sum(ops.exp(log_p_teacher) * from_teacher, axis=-1)
+        values = values + (1.0 - self.beta) * ops.sum(
+            ops.exp(log_p_student) * from_student, axis=-1
+        )
+        return t * t * values
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "beta": self.beta}

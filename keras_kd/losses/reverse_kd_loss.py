@@ -1,0 +1,49 @@
+"""Hinton's divergence the other way round."""
+
+import keras
+from keras import ops
+
+from keras_kd.losses.temperature_loss import TemperatureLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class ReverseKDLoss(TemperatureLoss):
+    """Kullback-Leibler divergence of the teacher from the student, times T squared.
+
+    ```
+    T^2 * sum_c p_s (log p_s - log p_t),   p = softmax(z / T)
+    ```
+
+    A student that cannot follow all of the teacher's distribution leaves out what it cannot reach,
+    where `KDLoss` would spread it over everything: less likely text is not made up.
+
+    Args:
+        temperature: T, 1.0 by default as published, and the loss' own; None is the Distiller's.
+        **kwargs: As in `KDLoss`.
+
+    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+
+    Raises:
+        ValueError: If the temperature is not above 0, or the shapes differ.
+
+    Example:
+
+    >>> import numpy as np, keras_kd
+    >>> loss = keras_kd.losses.ReverseKDLoss()
+    >>> round(float(loss(np.array([[0.0, 0.0]]), np.array([[0.0, np.log(3.0)]]))), 4)
+    0.1308
+
+    Reference: Gu et al., "MiniLLM: Knowledge Distillation of Large Language Models", ICLR 2024 (on
+    sequences that the student writes; here on the classes or tokens of the data).
+    """
+
+    def __init__(self, temperature=1.0, **kwargs):
+        super().__init__(temperature, **kwargs)
+
+    def call(self, teacher_value, student_value, temperature=None):
+        """Returns the softened reverse divergence over the last axis."""
+        t = self.own_temperature(temperature)
+        log_p_teacher = ops.log_softmax(teacher_value / t, axis=-1)
+        log_p_student = ops.log_softmax(student_value / t, axis=-1)
+        divergence = ops.sum(ops.exp(log_p_student) * (log_p_student - log_p_teacher), axis=-1)
+        return t * t * divergence
