@@ -18,7 +18,6 @@ import hashlib
 import itertools
 import json
 import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -28,6 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
+from setup_lines import setup_lines
 
 import keras_kd
 from keras_kd.data import image_classification
@@ -310,31 +310,15 @@ def report(settings: Settings, chosen: dict, rows: dict, data: tuple[Data, Data]
     for temperature in settings.temperatures:
         errors = [str(chosen["grid"][temperature, alpha]) for alpha in settings.alphas]
         lines.append(f"| T {temperature:g} | " + " | ".join(errors) + " |")
-    lines += ["", *(f"- {line}" for line in setup(settings))]
+    lines += ["", *setup(settings)]
     return "\n".join(lines)
 
 
 def setup(settings: Settings) -> list[str]:
     """Says on what and how the figures were made."""
-    return [
-        f"machine: {cpu_model()}, {os.cpu_count()} cores",
-        f"versions: Python {platform.python_version()}, Keras {keras.__version__}, TensorFlow "
-        f"{tf.__version__}, NumPy {np.__version__}, keras_kd on the {keras.backend.backend()} "
-        "backend",
-        f"teacher: {settings.teacher}",
-        f"student: {settings.student}",
-        f"command: `python benchmarks/hinton_mnist.py{' --small' * (settings.train < 60_000)}`",
-    ]
-
-
-def cpu_model() -> str:
-    """Returns the processor's name where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    *where, command = setup_lines("benchmarks/hinton_mnist.py")
+    recipes = [f"- teacher: {settings.teacher}", f"- student: {settings.student}"]
+    return [*where, *recipes, command]
 
 
 def main(arguments=None):
