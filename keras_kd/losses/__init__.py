@@ -7,6 +7,7 @@ from keras_kd.losses.bounded_regression_loss import BoundedRegressionLoss
 from keras_kd.losses.cc_loss import CCLoss
 from keras_kd.losses.cosine_feature_loss import CosineFeatureLoss
 from keras_kd.losses.crd_loss import CRDLoss
+from keras_kd.losses.ctkd_loss import CTKDLoss
 from keras_kd.losses.cwd_loss import CWDLoss
 from keras_kd.losses.dist_loss import DISTLoss
 from keras_kd.losses.distillation_loss import DistillationLoss
@@ -38,6 +39,7 @@ __all__ = [
     "BoundedRegressionLoss",
     "CCLoss",
     "CRDLoss",
+    "CTKDLoss",
     "CWDLoss",
     "CosineFeatureLoss",
     "DISTLoss",
