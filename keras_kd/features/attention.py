@@ -11,7 +11,7 @@ from keras_kd.features.layer_tree import layer_paths
 KINDS = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Attention:
     """One run of an attention layer.
 
@@ -20,11 +20,13 @@ class Attention:
         scores: Probabilities `(B, heads, T, S)`, before dropout.
         named: The arguments of its computation: `query`, `key`, `value` of shape
             `(B, T or S, heads, size)` and `attention_mask`, `(B or 1, T or 1, S)` or None.
+        of_itself: Whether a sequence attends to itself, so that queries and keys share positions.
     """
 
     layer: object
     scores: object
     named: dict
+    of_itself: bool = False
 
     def value(self, side):
         """Returns what that side of a `Tap` reads."""
@@ -40,8 +42,9 @@ class Attention:
     def real_positions(self):
         """Returns a mask `(B, T)` of the queries that are no padding, or None.
 
-        Keras hides padding from attention: what no query may look at is padding, and so is, where
-        Keras masks queries too, a query that may look at nothing.
+        Keras hides padding from attention: where a sequence attends to itself, what no query may
+        look at is padding, and so is, where Keras masks queries too, a query that may look at
+        nothing.
         """
         mask = self.named.get("attention_mask")
         if mask is None:
@@ -56,7 +59,7 @@ class Attention:
             length, keys = ops.shape(self.scores)[2:]
         mask = ops.broadcast_to(mask, (batch, length, keys))
         real = ops.any(mask, axis=-1)
-        if self.named["query"].shape[1] == self.named["key"].shape[1]:
+        if self.of_itself:
             real = ops.logical_and(real, ops.any(mask, axis=-2))
         return real
 
@@ -81,6 +84,12 @@ def reporting_scores(layer, compute):
             for name in ("_flash_attention", "_return_attention_scores")
             if hasattr(layer, name)
         }
+        query = tuple(named.arguments["query"].shape)
+        if len(query) != 4:
+            raise ValueError(
+                "Attention is read over one axis, of sequences (B, T, C). Received: layer "
+                f"'{layer.name}' with queries of shape {query} (batch, positions, heads, size)"
+            )
         layer._flash_attention = False
         if "return_attention_scores" in named.arguments:
             named.arguments["return_attention_scores"] = True

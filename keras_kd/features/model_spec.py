@@ -9,6 +9,9 @@ from keras_kd.features.output_kind import output_is_logits
 from keras_kd.features.recording import Recording, watched
 from keras_kd.features.tap import ATTENTION_SIDES
 
+# What JAX raises where a model's code asks how large a size is that is not known yet.
+_UNKNOWN_SIZE = "InconclusiveDimensionOperation"
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec:
@@ -43,6 +46,21 @@ class _Symbolic(keras.layers.Layer):
 
 def symbolic_call(function, inputs):
     """Returns the `KerasTensor`s that `function(inputs)` would give; nothing is computed."""
+    try:
+        return _trace(function, inputs)
+    except Exception as error:
+        if type(error).__name__ != _UNKNOWN_SIZE:
+            raise
+    # Two known sizes tell as much, as small as they can be: a model may have a largest one.
+    filled = [
+        keras.tree.map_structure(lambda x, size=size: _resized(x, lambda d: d or size), inputs)
+        for size in (2, 3)
+    ]
+    first, second = (_trace(function, each) for each in filled)
+    return keras.tree.map_structure(_where_alike, first, second)
+
+
+def _trace(function, inputs):
     layer = _Symbolic(function)
     try:
         return layer(inputs)
@@ -50,6 +68,18 @@ def symbolic_call(function, inputs):
         if layer.error is None:
             raise
         raise layer.error from None  # without what Keras tells of the layer that is only ours
+
+
+def _resized(x, change):
+    return keras.KerasTensor(tuple(change(size) for size in x.shape), x.dtype, name=x.name)
+
+
+def _where_alike(one, other):
+    """A tensor whose sizes are unknown where those of `one` and `other` differ."""
+    if one is None:
+        return None
+    sizes = iter(a if a == b else None for a, b in zip(one.shape, other.shape, strict=True))
+    return _resized(one, lambda _: next(sizes))
 
 
 def input_spec(model):

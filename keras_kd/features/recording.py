@@ -11,6 +11,7 @@ from keras_kd.losses.keras_mask import keras_mask
 _WRAPPED = "_keras_kd_watched"
 _CALLS = ("call", "quantized_call")  # what Keras runs, the second in a quantised layer
 _ATTENTION = "_compute_attention"  # of Keras' attention layers, where all they compute with meets
+_QUERY, _VALUE = "query", "value"  # the first arguments of their `call`
 _running = threading.local()
 
 
@@ -32,6 +33,16 @@ class Recording:
 
     def __exit__(self, *exception):
         _running.stack.pop()
+
+    def report(self, layer, args, kwargs, given):
+        """Keeps a call of a layer: its first argument and what it gave."""
+        taken = args[0] if args else next(iter(kwargs.values()), None)
+        self.calls.append((layer, taken, given))
+        for attention in reversed(self.attentions):  # the one that ran inside this call
+            if attention.layer is layer:
+                named = {**kwargs, **dict(zip((_QUERY, _VALUE), args, strict=False))}
+                attention.of_itself = named.get(_QUERY) is named.get(_VALUE)
+                break
 
     def calls_of(self, layer) -> list:
         """Returns the `(layer, input, output)` triples of one layer, in order."""
@@ -106,7 +117,7 @@ def watched(layers, taps=()):
 
 
 def _methods(side):
-    return (_ATTENTION,) if side in ATTENTION_SIDES else _CALLS
+    return (*_CALLS, _ATTENTION) if side in ATTENTION_SIDES else _CALLS
 
 
 def _is_watched(layer, name):
@@ -119,8 +130,7 @@ def _reporting(layer, call):
         given = call(*args, **kwargs)
         stack = getattr(_running, "stack", None)
         if stack:
-            taken = args[0] if args else next(iter(kwargs.values()), None)
-            stack[-1].calls.append((layer, taken, given))
+            stack[-1].report(layer, args, kwargs, given)
         return given
 
     setattr(watched_call, _WRAPPED, True)
