@@ -25,23 +25,35 @@ def input_gradient(model, inputs, score):
         NotImplementedError: On a backend other than TensorFlow and JAX.
     """
 
-    def total(x):
-        with Recording():  # what this pass records concerns no other loss
-            return ops.sum(score(model(x, training=False)))
-
     inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
     if keras.backend.backend() == "jax":
         import jax
 
-        return jax.grad(total)(inputs)
+        return jax.grad(lambda x: _total(_without_state(model), x, score))(inputs)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            value = total(inputs)
+            value = _total(lambda x: model(x, training=False), inputs, score)
         return tape.gradient(value, inputs, unconnected_gradients="zero")
     raise NotImplementedError(
         "Gradients to the inputs are there on TensorFlow and JAX. "
         f"Received: backend={keras.backend.backend()!r}"
     )
+
+
+def _total(call, x, score):
+    with Recording():  # what this pass records concerns no other loss
+        return ops.sum(score(call(x)))
+
+
+def _without_state(model):
+    """The model's inference on JAX, where a step's new state is still a function of its weights.
+
+    No gradient runs back through it, as none does through a variable on TensorFlow; and what the
+    pass itself would write stays inside.
+    """
+    trained = [variable.value for variable in model.trainable_variables]
+    state = [ops.stop_gradient(variable.value) for variable in model.non_trainable_variables]
+    return lambda x: model.stateless_call(trained, state, x, training=False)[0]

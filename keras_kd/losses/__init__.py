@@ -14,6 +14,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.dkd_loss import DKDLoss
 from keras_kd.losses.fit_net_loss import FitNetLoss
 from keras_kd.losses.fsp_loss import FSPLoss
+from keras_kd.losses.gradient_loss import GradientLoss
 from keras_kd.losses.hard_label_loss import HardLabelLoss
 from keras_kd.losses.ickd_loss import ICKDLoss
 from keras_kd.losses.jsd_loss import JSDLoss
@@ -47,6 +48,7 @@ __all__ = [
     "DistillationLoss",
     "FSPLoss",
     "FitNetLoss",
+    "GradientLoss",
     "HardLabelLoss",
     "ICKDLoss",
     "JSDLoss",
