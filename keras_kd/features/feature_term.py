@@ -52,7 +52,8 @@ class FeatureTerm(LossTerm):
             self._wiring.pairs.append(
                 (student_layers[mine], mine, teacher_layers[other], other, projector)
             )
-        self.parts = self._make_parts(ours, theirs)
+        self._wiring.parts = self._make_parts(ours, theirs)
+        self.parts = [part for part in self._wiring.parts if part is not None]
         self._rehearse(ours, theirs)
         for ours_layer, mine, theirs_layer, other, _ in self._wiring.pairs:
             watch(ours_layer, mine.side)
@@ -72,21 +73,21 @@ class FeatureTerm(LossTerm):
         return self._call(teacher_values, student_values, sample_weight, masks, step.context)
 
     def _call(self, teacher_values, student_values, sample_weight, masks, context):
-        parts = self.parts
-        if self.loss.joint and parts:
+        parts = self._wiring.parts
+        if self.loss.joint:
             (parts,) = parts
         return self.loss(
             teacher_values,
             student_values,
             sample_weight,
             mask=masks,
-            part=parts or None,
+            part=parts,
             stages=self.stages,
             **context,
         )
 
     def _make_parts(self, ours, theirs):
-        """Returns the loss' own layers: one for a joint formula, else one for each pair."""
+        """Returns the loss' own layers or None: one for a joint formula, else one for each pair."""
         student_shapes, teacher_shapes, layers = [], [], []
         for _, mine, teacher_layer, other, projector in self._wiring.pairs:
             shapes = [
@@ -109,7 +110,7 @@ class FeatureTerm(LossTerm):
         except ValueError as error:
             where = "; ".join(_where(self.loss, ours, theirs) for ours, theirs in self._taps())
             raise ValueError(f"The loss cannot compare {where}. {error}") from error
-        return [part for part in made if part is not None]
+        return made
 
     def _taps(self):
         return [(mine, other) for _, mine, _, other, _ in self._wiring.pairs]

@@ -5,6 +5,7 @@ from keras_kd.losses.at_loss import ATLoss
 from keras_kd.losses.binary_kd_loss import BinaryKDLoss
 from keras_kd.losses.bounded_regression_loss import BoundedRegressionLoss
 from keras_kd.losses.cc_loss import CCLoss
+from keras_kd.losses.concat_feature_loss import ConcatFeatureLoss
 from keras_kd.losses.cosine_feature_loss import CosineFeatureLoss
 from keras_kd.losses.crd_loss import CRDLoss
 from keras_kd.losses.ctkd_loss import CTKDLoss
@@ -14,6 +15,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.dkd_loss import DKDLoss
 from keras_kd.losses.fit_net_loss import FitNetLoss
 from keras_kd.losses.fsp_loss import FSPLoss
+from keras_kd.losses.ft_loss import FTLoss
 from keras_kd.losses.gradient_loss import GradientLoss
 from keras_kd.losses.hard_label_loss import HardLabelLoss
 from keras_kd.losses.ickd_loss import ICKDLoss
@@ -28,7 +30,9 @@ from keras_kd.losses.pkd_loss import PKDLoss
 from keras_kd.losses.pkt_loss import PKTLoss
 from keras_kd.losses.regression_loss import RegressionLoss
 from keras_kd.losses.reverse_kd_loss import ReverseKDLoss
+from keras_kd.losses.review_kd_loss import ReviewKDLoss
 from keras_kd.losses.rkd_loss import RKDLoss
+from keras_kd.losses.sim_kd_loss import SimKDLoss
 from keras_kd.losses.soft_cross_entropy_loss import SoftCrossEntropyLoss
 from keras_kd.losses.sp_loss import SPLoss
 from keras_kd.losses.vid_loss import VIDLoss
@@ -42,11 +46,13 @@ __all__ = [
     "CRDLoss",
     "CTKDLoss",
     "CWDLoss",
+    "ConcatFeatureLoss",
     "CosineFeatureLoss",
     "DISTLoss",
     "DKDLoss",
     "DistillationLoss",
     "FSPLoss",
+    "FTLoss",
     "FitNetLoss",
     "GradientLoss",
     "HardLabelLoss",
@@ -63,7 +69,9 @@ __all__ = [
     "RKDLoss",
     "RegressionLoss",
     "ReverseKDLoss",
+    "ReviewKDLoss",
     "SPLoss",
+    "SimKDLoss",
     "SoftCrossEntropyLoss",
     "VIDLoss",
 ]

@@ -101,6 +101,7 @@ class _Margin(keras.layers.Layer):
     def __init__(self, margin, **kwargs):
         super().__init__(**kwargs)
         self.margin = None
+        self.supports_masking = True  # else Keras warns that the mask ends here
         if margin is not None:
             margin = np.asarray(margin)
             self.margin = self.add_weight(

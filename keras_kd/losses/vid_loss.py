@@ -88,6 +88,7 @@ class _Normal(keras.layers.Layer):
     def __init__(self, width, initial_variance, eps, **kwargs):
         super().__init__(**kwargs)
         self.eps = eps
+        self.supports_masking = True  # else Keras warns that the mask ends here
         # The inverse of softplus, exact for large and small variances.
         spread = initial_variance - eps
         initial = spread + math.log(-math.expm1(-spread))

@@ -28,6 +28,19 @@ class LearnedLoss(DistillationLoss):
 
 
 @keras.saving.register_keras_serializable(package="parts")
+class SometimesLearnedLoss(LearnedLoss):
+    """Learns where the widths differ only."""
+
+    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+        if teacher_shape[-1] == student_shape[-1]:
+            return None
+        return super().make_part(teacher_shape, student_shape, teacher_layer)
+
+    def call(self, teacher_value, student_value, part):
+        return super().call(teacher_value, student_value, part or (lambda value: value))
+
+
+@keras.saving.register_keras_serializable(package="parts")
 class JointLoss(DistillationLoss):
     """Compares the sums of all layers, weighted by two stages."""
 
@@ -109,6 +122,14 @@ def test_a_loss_may_learn_on_outputs_too():
     fit(model, 3)
     after = [ops.convert_to_numpy(v) for v in model.output_terms[0].part.trainable_variables]
     assert any(np.abs(a - b).max() > 1e-3 for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("order", [("hidden", "scores"), ("scores", "hidden")])
+def test_some_pairs_of_layers_may_need_no_part(order):
+    model = distiller(SometimesLearnedLoss(layers={name: name for name in order}))
+    assert [part.units for part in model.feature_terms[0].parts] == [5]
+    history = fit(model, 20)["sometimes_learned_loss"]
+    assert history[-1] < history[0]
 
 
 def test_stages_are_weights_that_a_callback_changes():
