@@ -79,7 +79,10 @@ def row(name, layers, /, live=False, **kwargs):
 
 
 def convolutional_rows(examples):
-    """The rows of the convolutional pair. CRD's memory has one place an example."""
+    """The rows of the convolutional pair.
+
+    CTKD reaches its full strength after one epoch; CRD remembers every example.
+    """
     return {
         "soft_cross_entropy_loss": row("SoftCrossEntropyLoss", LOGITS),
         "logits_mse_loss": row("LogitsMSELoss", LOGITS),
@@ -90,7 +93,7 @@ def convolutional_rows(examples):
         "dist_loss": row("DISTLoss", LOGITS),
         "nkd_loss": row("NKDLoss", LOGITS),
         "logit_std_loss": row("LogitStdLoss", LOGITS),
-        "ctkd_loss": row("CTKDLoss", LOGITS),
+        "ctkd_loss": row("CTKDLoss", LOGITS, reversal_steps=max(1, examples // 64)),
         "fit_net_loss": row("FitNetLoss", LAST),
         "at_loss": row("ATLoss", STAGES),
         "cosine_feature_loss": row("CosineFeatureLoss", POOL),
