@@ -2,6 +2,7 @@
 
 from keras_kd.losses.ab_loss import ABLoss
 from keras_kd.losses.at_loss import ATLoss
+from keras_kd.losses.attention_loss import AttentionLoss
 from keras_kd.losses.binary_kd_loss import BinaryKDLoss
 from keras_kd.losses.bounded_regression_loss import BoundedRegressionLoss
 from keras_kd.losses.cc_loss import CCLoss
@@ -18,11 +19,13 @@ from keras_kd.losses.fsp_loss import FSPLoss
 from keras_kd.losses.ft_loss import FTLoss
 from keras_kd.losses.gradient_loss import GradientLoss
 from keras_kd.losses.hard_label_loss import HardLabelLoss
+from keras_kd.losses.hidden_state_loss import HiddenStateLoss
 from keras_kd.losses.ickd_loss import ICKDLoss
 from keras_kd.losses.jsd_loss import JSDLoss
 from keras_kd.losses.kd_loss import KDLoss
 from keras_kd.losses.logit_std_loss import LogitStdLoss
 from keras_kd.losses.logits_mse_loss import LogitsMSELoss
+from keras_kd.losses.mini_lm_loss import MiniLMLoss
 from keras_kd.losses.nkd_loss import NKDLoss
 from keras_kd.losses.nst_loss import NSTLoss
 from keras_kd.losses.ofd_loss import OFDLoss
@@ -40,6 +43,7 @@ from keras_kd.losses.vid_loss import VIDLoss
 __all__ = [
     "ABLoss",
     "ATLoss",
+    "AttentionLoss",
     "BinaryKDLoss",
     "BoundedRegressionLoss",
     "CCLoss",
@@ -56,11 +60,13 @@ __all__ = [
     "FitNetLoss",
     "GradientLoss",
     "HardLabelLoss",
+    "HiddenStateLoss",
     "ICKDLoss",
     "JSDLoss",
     "KDLoss",
     "LogitStdLoss",
     "LogitsMSELoss",
+    "MiniLMLoss",
     "NKDLoss",
     "NSTLoss",
     "OFDLoss",

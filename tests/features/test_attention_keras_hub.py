@@ -11,7 +11,7 @@ from keras_kd.features import Tap
 from keras_kd.features.attention import find_attention
 from keras_kd.features.layer_tree import find_layer
 from keras_kd.features.recording import Recording, watch
-from keras_kd.losses import DistillationLoss
+from keras_kd.losses import AttentionLoss, DistillationLoss, HiddenStateLoss, MiniLMLoss
 
 keras_hub = pytest.importorskip("keras_hub")
 pytestmark = pytest.mark.core
@@ -142,3 +142,33 @@ def test_a_reloaded_distiller_of_encoders_goes_on(tmp_path):
         for model in (distiller, copy)
     ]
     assert after[1] == pytest.approx(after[0], rel=1e-4)
+
+
+def test_a_bert_is_distilled_by_every_loss_on_attention():
+    names = {"transformer_layer_0": "transformer_layer_1"}
+    losses = [
+        AttentionLoss(layers=names),
+        AttentionLoss("mse", layers=names, name="products"),
+        HiddenStateLoss(layers=names),
+        MiniLMLoss(layers=names),
+    ]
+    distiller = Distiller(
+        bert(1, 1, 4), bert(0, 2, 8), alpha=0.0, kd_loss=None, feature_losses=losses
+    )
+    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=keras.backend.backend() == "jax")
+    x, y = bert_inputs(np.tile(TOKENS, (4, 1))), np.arange(12) % 3
+    history = distiller.fit(x, y, batch_size=12, epochs=30, verbose=0).history
+    for loss in losses:
+        assert np.isfinite(history[loss.name]).all()
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
+    distiller.validate_with_teacher = True
+    # Longer padding changes nothing of how attention is compared; hidden states have no mask here.
+    longer = bert_inputs(np.pad(TOKENS[:2, :4], ((0, 0), (0, 1))))
+    logs = [
+        distiller.evaluate(inputs, np.zeros(2), verbose=0, return_dict=True)
+        for inputs in (bert_inputs(TOKENS[:2, :4]), longer)
+    ]
+    for loss in losses:
+        if isinstance(loss, HiddenStateLoss):
+            continue
+        assert logs[1][loss.name] == pytest.approx(logs[0][loss.name], rel=1e-3)

@@ -151,7 +151,7 @@ class LossContract:
 
     def test_the_student_holds_nothing_of_the_loss(self):
         distiller = self.distiller()
-        plain = student_net()
+        plain = self.student()
         assert [w.shape for w in distiller.student.weights] == [w.shape for w in plain.weights]
 
     # How a Distiller with this loss alone is made and fitted.
@@ -161,7 +161,13 @@ class LossContract:
         loss = {"kd_loss": self.loss()}
         if self.layers is not None:
             loss = {"kd_loss": None, "feature_losses": [self.loss(layers=self.layers)]}
-        return Distiller(student_net(), teacher_net(), alpha=0.0, **loss)
+        return Distiller(self.student(), self.teacher(), alpha=0.0, **loss)
+
+    def student(self):
+        return student_net()
+
+    def teacher(self):
+        return teacher_net()
 
     def compile(self, distiller, **kwargs):
         optimizer = keras.optimizers.Adam(self.learning_rate)
