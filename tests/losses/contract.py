@@ -139,14 +139,14 @@ class LossContract:
     def test_a_resumed_run_equals_the_unbroken_one(self, tmp_path):
         unbroken = self.distiller()
         self.compile(unbroken, **EAGER)
-        self.fit(unbroken, 2, shuffle=False)
+        self.fit(unbroken, 2, count=32, shuffle=False)
         first = self.distiller()
         self.compile(first, **EAGER)
-        self.fit(first, 1, shuffle=False)
+        self.fit(first, 1, count=32, shuffle=False)
         first.save(tmp_path / "distiller.keras")
         second = keras.saving.load_model(tmp_path / "distiller.keras")
         assert_same_weights(second, first, atol=0.0)
-        self.fit(second, 1, shuffle=False)
+        self.fit(second, 1, count=32, shuffle=False)
         assert_same_weights(second, unbroken)
 
     def test_the_student_holds_nothing_of_the_loss(self):
