@@ -99,8 +99,8 @@ def input_spec(model):
 def input_spec_among(model, *models):
     """Returns the inputs that `model` shares with `models`, the two of a Distiller.
 
-    A subclassed model does not always tell its inputs: then another one does. A batch size that one
-    of them fixes, as stateful models do, holds for all.
+    A subclassed model does not always tell its inputs: then another one does. A size that one of
+    them fixes, as stateful models do with the batch, holds for all.
 
     Raises:
         ValueError: If no model tells.
@@ -114,9 +114,20 @@ def input_spec_among(model, *models):
         )
     sizes = [leaf.shape[0] for leaf in keras.tree.flatten(specs[1:])]
     size = next((size for size in sizes if size is not None), None)
-    return keras.tree.map_structure(
-        lambda x: keras.KerasTensor((size, *x.shape[1:]), x.dtype, name=x.name), specs[0]
-    )
+    leaves = [keras.tree.flatten(spec) for spec in specs]
+    ranks = [[len(leaf.shape) for leaf in of_model] for of_model in leaves]
+    alike = [of_model for of_model, rank in zip(leaves, ranks, strict=True) if rank == ranks[0]]
+    known = [
+        keras.KerasTensor((size, *_known_sizes(same)[1:]), same[0].dtype, name=same[0].name)
+        for same in zip(*alike, strict=True)
+    ]
+    return keras.tree.pack_sequence_as(specs[0], known)
+
+
+def _known_sizes(tensors):
+    """Returns each axis' size from the first of the tensors that knows it."""
+    axes = zip(*(tensor.shape for tensor in tensors), strict=True)
+    return [next((size for size in sizes if size is not None), None) for sizes in axes]
 
 
 def inspect_model(model, inputs, taps: dict) -> ModelSpec:

@@ -119,3 +119,16 @@ def test_an_error_inside_stays_as_it_is():
 
     with pytest.raises(ValueError, match=r"^too wide"):
         symbolic_call(wrong, keras.KerasTensor((None, 4), "float32"))
+
+
+def test_a_length_that_one_model_fixes_holds_for_the_other():
+    keras.utils.set_random_seed(0)
+
+    def tagger(length):
+        inputs = keras.Input((length, 4))
+        return keras.Model(inputs, keras.layers.Dense(3)(inputs))
+
+    free, fixed = tagger(None), tagger(6)
+    assert tuple(input_spec_among(free, free, fixed).shape) == (None, 6, 4)
+    assert tuple(input_spec_among(fixed, free, fixed).shape) == (None, 6, 4)
+    assert tuple(input_spec_among(free, free, None).shape) == (None, None, 4)
