@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_kd.losses.per_sample_mean import check_mask
 from keras_kd.losses.to_rank import to_rank
 
 
@@ -17,13 +18,6 @@ def zero_padding(value, mask):
     """
     if mask is None:
         return value
-    mask_shape, shape = tuple(mask.shape), tuple(value.shape)
-    if len(mask_shape) > len(shape) or not all(
-        a is None or b is None or a == b for a, b in zip(mask_shape, shape, strict=False)
-    ):
-        raise ValueError(
-            "A mask must have the first axes of the values that it masks. "
-            f"Received: mask={mask_shape}, values={shape}"
-        )
-    mask = to_rank(ops.cast(mask, "bool"), len(shape))
+    check_mask(mask, value)
+    mask = to_rank(ops.cast(mask, "bool"), len(value.shape))
     return ops.where(mask, value, ops.zeros_like(value))
