@@ -1,3 +1,4 @@
+import itertools
 import os
 import pathlib
 import subprocess
@@ -30,8 +31,10 @@ class Subclassed(keras.Model):
 class Noisy(keras.layers.Layer):
     """Another at every call, as only Python can be: no export of it is the student."""
 
+    calls = itertools.count()
+
     def call(self, x):
-        return x + np.random.default_rng().normal()
+        return x + float(next(self.calls))
 
 
 @pytest.mark.core
