@@ -1,0 +1,40 @@
+"""Which tests of the losses are left to `make test-all`."""
+
+import keras
+import pytest
+from contract import LossContract
+
+from keras_kd.losses import DistillationLoss
+
+ON_JAX = keras.backend.backend() == "jax"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks as slow what costs much and tells little that other tests do not tell."""
+    for item in items:
+        if "tests/losses/" in item.nodeid and (_resumes_like_any(item) or _is_told_by_others(item)):
+            item.add_marker(pytest.mark.slow)
+
+
+def _resumes_like_any(item):
+    """A loss without weights resumes as any other does: `tests/test_resuming.py`."""
+    if getattr(item, "originalname", "") != "test_a_resumed_run_equals_the_unbroken_one":
+        return False
+    if not issubclass(item.cls, LossContract):
+        return False
+    return type(item.cls().loss()).make_part is DistillationLoss.make_part
+
+
+def _is_told_by_others(item):
+    """On JAX: what TensorFlow shows of the formula, or other values of the same test."""
+    if not ON_JAX or not hasattr(item, "callspec"):
+        return False
+    values = item.callspec.params
+    of_contract = item.cls is not None and issubclass(item.cls, LossContract)
+    return (
+        values.get("dtype") == "float64"  # there many operations round to float32 anyway
+        or (of_contract and values.get("seed") == 1)
+        or (of_contract and values.get("dtype") == "bfloat16")
+        or (of_contract and values.get("jit_compile") is False)  # operation by operation
+    )
