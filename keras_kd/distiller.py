@@ -7,9 +7,8 @@ import keras
 from keras import ops
 
 from keras_kd.features import argument_checks
-from keras_kd.features.feature_term import FeatureTerm
-from keras_kd.features.gradient_term import GradientTerm
 from keras_kd.features.grow_optimizer import grow_optimizer
+from keras_kd.features.inside_term import inside_term
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.output_term import follow, one_weight, output_terms
 from keras_kd.features.recording import Recording
@@ -66,8 +65,7 @@ class Distiller(keras.Model):
         alpha, temperature: Float32 variables, which callbacks change in a running step.
 
     Raises:
-        TypeError, ValueError: If an argument is wrong or the models cannot be compared, with what
-            was expected and what is available.
+        TypeError, ValueError: If an argument is wrong or the models cannot be compared.
 
     Example:
 
@@ -227,6 +225,7 @@ class Distiller(keras.Model):
             self.train_function = None
         losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
         argument_checks.check_fitted_batches(losses, *args, **kwargs)
+        follow_weights(self._running_teacher.value, self.teacher)
         with argument_checks.no_end_at_once():
             history = super().fit(*args, **kwargs)
             if history.epoch and "loss" not in history.history:
@@ -236,6 +235,7 @@ class Distiller(keras.Model):
     def evaluate(self, *args, **kwargs):
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
         self._evaluating = True
+        follow_weights(self._running_teacher.value, self.teacher)
         try:
             with argument_checks.no_end_at_once():
                 results = super().evaluate(*args, **kwargs)
@@ -248,12 +248,14 @@ class Distiller(keras.Model):
     def make_train_function(self, force=False):
         """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
         self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
-        follow_weights(self._running_teacher.value, self.teacher)
+        if self.train_function is None:  # `train_on_batch` comes here for every batch
+            follow_weights(self._running_teacher.value, self.teacher)
         return super().make_train_function(force)
 
     def make_test_function(self, force=False):
         """Keras' `make_test_function`."""
-        follow_weights(self._running_teacher.value, self.teacher)
+        if self.test_function is None:
+            follow_weights(self._running_teacher.value, self.teacher)
         return super().make_test_function(force)
 
     def attach(self, loss, *, active=True):
@@ -274,8 +276,7 @@ class Distiller(keras.Model):
                 "Feature losses read the teacher's layers, and there is no teacher. "
                 f"Received: teacher=None, feature loss {loss.name!r}"
             )
-        kind = GradientTerm if loss.side == "input_gradient" else FeatureTerm
-        term = kind(loss, self.student, self._running_teacher.value, self._inspect)
+        term = inside_term(loss, self.student, self._running_teacher.value, self._inspect)
         if not active:
             term.loss_weight.assign(0.0)
         self.feature_terms.append(term)

@@ -1,11 +1,8 @@
 """Cutting a Functional or Sequential model at a layer."""
 
-import pathlib
-import tempfile
-
 import keras
 
-from keras_kd.features.all_layers import custom_objects
+from keras_kd.features.dtype_clone import dtype_clone
 from keras_kd.features.layer_tree import find_layer
 
 
@@ -16,12 +13,7 @@ def file_copy(model, role):
             f"Only Functional and Sequential models can be cut at a layer. Received: {role} "
             f"'{model.name}' of class {type(model).__name__}"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, "model.keras")
-        model.save(path)
-        return keras.saving.load_model(
-            path, custom_objects=custom_objects(model), compile=False, safe_mode=False
-        )
+    return dtype_clone(model)
 
 
 def ends(model):

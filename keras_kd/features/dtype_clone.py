@@ -19,7 +19,7 @@ FLOATS = (
 )
 
 
-def dtype_clone(model: keras.Model, policy: str) -> keras.Model:
+def dtype_clone(model: keras.Model, policy: str | None = None) -> keras.Model:
     """Copies a model through Keras' own file format, with every dtype policy made `policy`.
 
     The file carries all state that a copy of `get_weights()` would lose: vocabularies, the
@@ -29,7 +29,7 @@ def dtype_clone(model: keras.Model, policy: str) -> keras.Model:
 
     Args:
         model: A built model of any dtype policy.
-        policy: The name of a Keras dtype policy of floating-point numbers.
+        policy: The name of a Keras dtype policy of floating-point numbers; None keeps each layer's.
 
     Returns:
         A new model with the same weights, not compiled.
@@ -43,11 +43,15 @@ def dtype_clone(model: keras.Model, policy: str) -> keras.Model:
         original = pathlib.Path(folder, "original.keras")
         cloned = pathlib.Path(folder, "cloned.keras")
         try:
-            keras.config.set_dtype_policy(policy)  # for layers made inside a user's __init__
             model.save(original)
-            _copy(original, cloned, policy)
+            if policy is not None:
+                keras.config.set_dtype_policy(policy)  # for layers made inside a user's __init__
+                _copy(original, cloned, policy)
             return keras.saving.load_model(
-                cloned, custom_objects=objects, compile=False, safe_mode=False
+                original if policy is None else cloned,
+                custom_objects=objects,
+                compile=False,
+                safe_mode=False,
             )
         finally:
             keras.config.set_dtype_policy(before)

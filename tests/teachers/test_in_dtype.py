@@ -108,6 +108,14 @@ def test_it_follows_a_teacher_that_loads_other_weights_later():
     np.testing.assert_allclose(heard(model, images()), expected, atol=0.05)
 
 
+def test_a_batch_trained_alone_does_not_copy_the_teacher_again(monkeypatch):
+    model = distiller(functional(1), functional(), teacher_dtype="bfloat16")
+    x, y = images(8), np.arange(8) % 5
+    model.train_on_batch(x, y)
+    monkeypatch.setattr(model.teacher, "get_weights", lambda: pytest.fail("copied"))
+    model.train_on_batch(x, y)
+
+
 def test_a_saved_distiller_goes_on_with_it(tmp_path):
     x, y = images(16), np.arange(16) % 5
     model = distiller(functional(1), functional(), teacher_dtype="bfloat16")
