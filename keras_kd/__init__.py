@@ -1,8 +1,19 @@
 """Knowledge distillation for Keras."""
 
-from keras_kd import callbacks, features, losses, teachers
+from keras_kd import cache, callbacks, features, losses, teachers
+from keras_kd.cache import TeacherCache
 from keras_kd.distiller import Distiller
 from keras_kd.evaluation import compare
 from keras_kd.export import export_student
 
-__all__ = ["Distiller", "callbacks", "compare", "export_student", "features", "losses", "teachers"]
+__all__ = [
+    "Distiller",
+    "TeacherCache",
+    "cache",
+    "callbacks",
+    "compare",
+    "export_student",
+    "features",
+    "losses",
+    "teachers",
+]

@@ -1,0 +1,5 @@
+"""Teacher outputs on disk: written once, replayed for ever."""
+
+from keras_kd.cache.teacher_cache import TeacherCache
+
+__all__ = ["TeacherCache"]

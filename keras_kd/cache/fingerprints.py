@@ -1,0 +1,78 @@
+"""Digests by which a cache knows its data and its teacher again."""
+
+import hashlib
+import json
+
+import keras
+import numpy as np
+
+from keras_kd.features.uncompiled_config import uncompiled_config
+
+
+class ContentDigest:
+    """A digest of examples, the same whatever batches they come in."""
+
+    def __init__(self):
+        self._hashes = None
+
+    def update(self, batch):
+        """Adds the examples of a batch: a nest of arrays or tensors, examples first."""
+        leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(batch)]
+        if self._hashes is None:
+            kinds = [f"{leaf.dtype.str}{leaf.shape[1:]}" for leaf in leaves]
+            self._hashes = [hashlib.blake2b(kind.encode(), digest_size=16) for kind in kinds]
+        for found, leaf in zip(self._hashes, leaves, strict=True):
+            found.update(_bytes(leaf))
+
+    def hexdigest(self) -> str:
+        """Returns the digest of all examples so far."""
+        parts = [found.digest() for found in self._hashes or ()]
+        return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
+
+
+def _bytes(leaf):
+    if leaf.dtype != object:
+        return np.ascontiguousarray(leaf).view(np.uint8).reshape(-1).data
+    texts = [text if isinstance(text, bytes) else str(text).encode() for text in leaf.ravel()]
+    return b"".join(len(text).to_bytes(8, "little") + text for text in texts)
+
+
+def content_digest(batch) -> str:
+    """Returns the digest of the examples of one batch."""
+    digest = ContentDigest()
+    digest.update(batch)
+    return digest.hexdigest()
+
+
+def model_digest(model: keras.Model) -> str:
+    """Returns a digest of a model's config and weights.
+
+    The names of layers do not count: Keras numbers nameless layers over the whole program, so that
+    they change with what was built before.
+    """
+    digest = hashlib.blake2b(_config(model).encode(), digest_size=16)
+    for value in model.get_weights():
+        digest.update(f"{value.dtype}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).view(np.uint8).reshape(-1).data)
+    return digest.hexdigest()
+
+
+def _config(model):
+    try:
+        config = uncompiled_config(model)
+    except (NotImplementedError, TypeError, ValueError):  # a subclass without `get_config`
+        return type(model).__name__
+    numbers = {}
+
+    def anonymous(part):
+        if isinstance(part, dict):
+            names = {part["name"]} if isinstance(part.get("name"), str) else set()
+            for name in names:
+                numbers.setdefault(name, f"name {len(numbers)}")
+            return {key: anonymous(value) for key, value in part.items()}
+        if isinstance(part, list | tuple):
+            return [anonymous(value) for value in part]
+        return numbers.get(part, part) if isinstance(part, str) else part
+
+    anonymous(config)  # learns the names, which connections may use before they are defined
+    return json.dumps(anonymous(config), sort_keys=True, default=str)

@@ -1,0 +1,233 @@
+"""Runs a teacher on batches and keeps what a cache stores of its answers."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from keras_kd.cache.components import Component, describe
+from keras_kd.cache.layer_reader import LayerReader
+from keras_kd.cache.shards import components_of
+from keras_kd.features.model_spec import input_spec, inspect_model
+
+_SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite
+
+
+@dataclasses.dataclass(frozen=True)
+class _Leaf:
+    """An array to store, and how to read it."""
+
+    values: np.ndarray
+    dtype: str
+    read_as: str = "float32"
+    activation: str | None = None
+
+
+class Labeller:
+    """What a teacher says of a batch, as a flat list of arrays that `components` describe.
+
+    Probabilities become logits, which lower precision keeps better.
+
+    Args:
+        teacher: A built `keras.Model`, or a function from a batch of arrays to arrays.
+        dtype: What to store.
+        top_k: None, or how many of the largest probabilities.
+        layers: The `Tap`s to read inside.
+        from_logits: Whether the teacher returns logits or other real values; None finds out.
+    """
+
+    def __init__(self, teacher, *, dtype, top_k, layers, from_logits):
+        self.teacher, self.dtype, self.top_k = teacher, dtype, top_k
+        self.is_model = isinstance(teacher, keras.Model)
+        self.input_spec = input_spec(teacher) if self.is_model else None
+        self._reader = LayerReader(teacher, layers) if layers else teacher
+        self._reads_layers, self._from_logits = bool(layers), from_logits
+        self.activations = self.structure = self.components = None
+
+    def learn(self, x):
+        """Runs the teacher once, to see what it gives."""
+        given = self._run(x)
+        outputs = keras.tree.flatten(given["teacher_outputs"])
+        kinds = [self._from_logits] * len(outputs)
+        if self._from_logits is None and self.is_model:
+            kinds = inspect_model(self.teacher, self.input_spec, {}).is_logits
+        self.activations = [
+            find_activation(value, kind) for value, kind in zip(outputs, kinds, strict=True)
+        ]
+        self.structure, leaves = describe(self._leaves(given))
+        self.components = [
+            Component(leaf.values.shape[1:], leaf.dtype, leaf.read_as, leaf.activation)
+            for leaf in leaves
+        ]
+
+    def config(self) -> dict:
+        """Returns what `recall` takes."""
+        return {
+            "activations": self.activations,
+            "structure": self.structure,
+            "components": [component.config() for component in self.components],
+        }
+
+    def recall(self, config):
+        """Takes over what an earlier `learn` found."""
+        self.activations, self.structure = config["activations"], config["structure"]
+        self.components = components_of(config)
+
+    def __call__(self, x, position) -> list:
+        """Returns an array `(n, ...)` for each component.
+
+        Args:
+            x: A batch of what the teacher sees.
+            position: The first example's number, for messages.
+
+        Raises:
+            ValueError: If the teacher's answer is not finite, too large for the stored dtype, or of
+                another shape than before.
+        """
+        structure, leaves = describe(self._leaves(self._run(x)))
+        values = [leaf.values for leaf in leaves]
+        found = [value.shape[1:] for value in values]
+        expected = [component.shape for component in self.components]
+        if structure != self.structure or found != expected:
+            raise ValueError(
+                "The teacher must answer in the same shapes for all examples. Received: "
+                f"{found} from example {position} on, {expected} before"
+            )
+        for value, component in zip(values, self.components, strict=True):
+            _check_finite(value, component.dtype, position)
+        return values
+
+    def _run(self, x):
+        if self.is_model:
+            if keras.backend.backend() != "tensorflow":
+                x = keras.tree.map_structure(np.asarray, x)
+            given = self._reader.predict_on_batch(x)
+            given = given if self._reads_layers else {"teacher_outputs": given}
+        else:
+            x = keras.tree.map_structure(np.asarray, x)
+            given = {"teacher_outputs": self.teacher(x)}
+        given = keras.tree.map_structure(_float32, given)
+        rows = len(keras.tree.flatten(x)[0])
+        for leaf in keras.tree.flatten(given):
+            if leaf.ndim < 1 or len(leaf) != rows:
+                raise ValueError(
+                    "The teacher must give one row an example. Received: an array of shape "
+                    f"{leaf.shape} for {rows} examples"
+                )
+        return given
+
+    def _leaves(self, given):
+        activations = iter(self.activations)
+        leaves = {
+            "teacher_outputs": keras.tree.map_structure(
+                lambda value: self._output(value, next(activations)), given["teacher_outputs"]
+            )
+        }
+        if self._reads_layers:
+            leaves["teacher_features"] = keras.tree.map_structure(
+                lambda value: _Leaf(value, self.dtype), given["teacher_features"]
+            )
+        return leaves
+
+    def _output(self, value, activation):
+        logits = value if activation is None else _logits(value, activation)
+        if self.top_k is not None:
+            return self._largest(logits, activation)
+        leaf = _Leaf(logits, self.dtype, activation=activation)
+        return leaf if activation is None else {"probabilities": leaf}
+
+    def _largest(self, logits, activation):
+        classes = logits.shape[-1] if logits.ndim > 1 else 0
+        if activation == "sigmoid" or classes < 2:
+            raise ValueError(
+                "`top_k` is for outputs that choose one of several classes. Received: "
+                f"top_k={self.top_k}, a teacher that gives shape {logits.shape[1:]}"
+                + (" of independent probabilities" if activation == "sigmoid" else "")
+            )
+        if self.top_k > classes:
+            raise ValueError(
+                f"`top_k` must be at most the number of classes. Received: top_k={self.top_k}, "
+                f"{classes} classes"
+            )
+        log_p = logits - _logsumexp(logits)
+        order = np.argsort(-log_p, axis=-1, kind="stable")
+        chosen, rest = order[..., : self.top_k], order[..., self.top_k :]
+        log_rest = np.full(log_p.shape[:-1], np.log(_SMALLEST), "float32")
+        if rest.shape[-1]:
+            log_rest = _logsumexp(np.take_along_axis(log_p, rest, axis=-1))[..., 0]
+        smallest_integers = "uint8" if classes <= 2**8 else "uint16"
+        return {
+            "log_probabilities": _Leaf(np.take_along_axis(log_p, chosen, axis=-1), self.dtype),
+            "indices": _Leaf(
+                chosen, smallest_integers if classes <= 2**16 else "int32", read_as="int32"
+            ),
+            "log_rest": _Leaf(np.maximum(log_rest, np.log(_SMALLEST)), self.dtype),
+        }
+
+
+def find_activation(values, is_logits):
+    """Returns what made an output's values probabilities, or None if they are none.
+
+    Args:
+        values: A batch of them, `(n, ...)`.
+        is_logits: True, False, or None where the model's last layer does not tell.
+
+    Raises:
+        ValueError: If it cannot be known.
+    """
+    if is_logits:
+        return None
+    within = bool(np.all((values >= 0.0) & (values <= 1.0)))
+    sums = values.ndim > 1 and values.shape[-1] > 1 and np.abs(values.sum(-1) - 1.0).max() < 1e-2
+    if within and sums:
+        return "softmax"
+    if is_logits is None and not within:
+        return None
+    if is_logits is None:
+        raise ValueError(
+            "It cannot be known whether the teacher gives probabilities: say from_logits=True "
+            "(logits or real values) or from_logits=False (probabilities). Received: "
+            "from_logits=None, and values from 0 to 1 that do not sum to 1"
+        )
+    if not within:
+        raise ValueError(
+            "Probabilities lie between 0 and 1. Received: from_logits=False, and values from "
+            f"{values.min()} to {values.max()}"
+        )
+    return "sigmoid"
+
+
+def _float32(value):
+    return np.asarray(keras.ops.convert_to_numpy(value)).astype("float32", copy=False)
+
+
+def _logits(probabilities, activation):
+    log_p = np.log(np.maximum(probabilities, _SMALLEST))
+    if activation == "softmax":
+        return log_p
+    return log_p - np.log(np.maximum(1.0 - probabilities, _SMALLEST))
+
+
+def _logsumexp(values):
+    largest = values.max(-1, keepdims=True)
+    return largest + np.log(np.exp(values - largest).sum(-1, keepdims=True))
+
+
+def _check_finite(values, dtype, position):
+    if np.issubdtype(values.dtype, np.integer):
+        return
+    with np.errstate(over="ignore"):
+        stored = values.astype("float16") if dtype == "float16" else values
+    if np.isfinite(stored).all():
+        return
+    rows = np.nonzero(~np.isfinite(stored).reshape(len(stored), -1).all(-1))[0]
+    worst = values[rows[0]]
+    if np.isfinite(worst).all():
+        raise ValueError(
+            f"The teacher's answer is too large for {dtype}: use dtype='bfloat16' or 'float32'. "
+            f"Received: {np.abs(worst).max():g} for example {position + rows[0]}"
+        )
+    raise ValueError(
+        "The teacher must give finite numbers. Received: NaN or infinity for example "
+        f"{position + rows[0]} ({len(rows)} of {len(values)} in this batch)"
+    )

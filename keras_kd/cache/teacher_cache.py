@@ -1,0 +1,191 @@
+"""What a teacher says, written once and replayed for ever."""
+
+import keras
+
+from keras_kd.cache.arguments import check_layers, check_path, check_settings, check_teacher
+from keras_kd.cache.filling import Filling
+from keras_kd.cache.identity import compare, compare_answers, identity, new_header
+from keras_kd.cache.labeller import Labeller
+from keras_kd.cache.locking import alone
+from keras_kd.cache.replay import replay
+from keras_kd.cache.shards import Shards, components_of
+from keras_kd.cache.source import Source
+from keras_kd.losses.checks import check_whole_number
+
+_CHECKS = ("all", "start")
+
+
+class TeacherCache:
+    """Runs a teacher once over a data set and keeps its answers on disk.
+
+    `label` returns the data set with the answers in it, and `Distiller(student)` with no teacher
+    trains on that. Only answers are stored, never inputs: they belong to positions in the data set,
+    which must have a fixed order. The cache knows its data, its teacher, the augmentation and its
+    settings again, and refuses others. What is interrupted continues where it was.
+
+    ```
+    x -> {"inputs": x, "teacher_outputs": answers}
+         with `layers`: "teacher_features" {name: value} and "index", the example's position, too
+    ```
+
+    Answers are float32 tensors without the batch, in the structure of the teacher's outputs; what
+    is known to be probabilities is `{"probabilities": p}` (kept as logits, which lose less in half
+    precision), and with `top_k` `{"log_probabilities": (k,), "indices": (k,), "log_rest": ()}`:
+    the k largest, and the mass that remains, which losses spread evenly over the other classes.
+
+    Args:
+        path: A folder for this data set's answers, made if it is not there.
+        teacher: A built `keras.Model`, or a function from a batch of NumPy arrays to arrays. None
+            reads a complete cache without a teacher in memory.
+        dtype: `"float16"` (the default), `"bfloat16"` or `"float32"`, what answers are stored as.
+        top_k: How many of the largest probabilities to store, with what mass remains. None (the
+            default) stores all outputs.
+        layers: Names of layers, or `features.Tap`s, whose values feature losses will compare.
+        from_logits: Whether the teacher returns logits or other real values (True) or probabilities
+            (False). None (the default) finds out from its last layer or its answers.
+
+    Raises:
+        TypeError, ValueError: If an argument is wrong or the teacher has no such layer.
+
+    Example:
+
+    >>> import keras, keras_kd, numpy as np, tempfile
+    >>> teacher = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    >>> cache = keras_kd.TeacherCache(tempfile.mkdtemp(), teacher)
+    >>> train = cache.label((np.eye(4, dtype="float32"), np.array([0, 1, 2, 0])))
+    >>> x, y = next(iter(train.shuffle(4).batch(2)))
+    >>> sorted(x), x["teacher_outputs"].shape, cache.bytes_per_example
+    (['inputs', 'teacher_outputs'], TensorShape([2, 3]), 6)
+
+    Reference: Beyer et al., "Knowledge Distillation: A Good Teacher Is Patient and Consistent",
+    CVPR 2022 (teacher and student see the same augmented pixels); Shen and Xing, "A Fast Knowledge
+    Distillation Framework for Visual Recognition", ECCV 2022 (stored soft labels of views, top-k).
+    """
+
+    def __init__(self, path, teacher, *, dtype="float16", top_k=None, layers=(), from_logits=None):
+        self.path = check_path(path)
+        self.teacher = check_teacher(teacher)
+        self.layers = check_layers(layers, teacher)
+        self.settings = check_settings(dtype, top_k, self.layers, from_logits)
+        self._shards = Shards(self.path)
+        self._labeller = None
+        if teacher is not None:
+            self._labeller = Labeller(
+                teacher, dtype=dtype, top_k=top_k, layers=self.layers, from_logits=from_logits
+            )
+
+    @property
+    def bytes_per_example(self) -> int | None:
+        """Bytes that one view of one example takes, or None before anything is labelled."""
+        header = self._shards.header
+        return header and sum(component.size for component in components_of(header))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every example of the data set that was begun is labelled."""
+        header = self._shards.header
+        return header is not None and not self._is_missing(header)
+
+    def label(self, dataset, *, augment=None, views=1, batch_size=256, check="all"):
+        """Labels what is not labelled yet and returns the data with the teacher's answers.
+
+        Args:
+            dataset: An unbatched `tf.data.Dataset` of `x`, `(x, y)` or `(x, y, sample_weight)` in a
+                fixed order, or arrays so. Shuffle what this method returns.
+            augment: `f(x, seed) -> x` of one example, with a seed `(2,)` of int32 for stateless
+                operations, which depends on the example's position and the view alone. Teacher and
+                student see the same pixels.
+            views: How many times each example is augmented. Each pass over the result draws
+                another view, in a shuffled order, all of them before one comes again.
+            batch_size: Examples that the teacher labels at a time.
+            check: `"all"` (the default) reads all data to compare them with what was labelled;
+                `"start"` their length, where it is known, and first 2,048 examples, where reading
+                is slow.
+
+        Returns:
+            An unbatched `tf.data.Dataset`: `shuffle`, `map`, `batch`, `take`, `repeat` work on it.
+
+        Raises:
+            TypeError, ValueError: If the data, the teacher, the augmentation or the settings are
+                not those of the cache, or the teacher's answers cannot be stored.
+            OSError: If a file cannot be written, or is damaged.
+        """
+        if check not in _CHECKS:
+            raise ValueError(f"`check` must be one of {_CHECKS}. Received: check={check!r}")
+        source, header = self._begin(dataset, augment, views, batch_size)
+        filling = Filling(self._shards, source, self._labeller, header, batch_size)
+        if self._is_missing(header):
+            self._need_teacher()
+            with alone(self.path, "label"):
+                filling.label()
+            self._report()
+        else:
+            filling.check(whole=check == "all")
+        self._check_files(header)
+        return replay(self._shards, source, header, components_of(header))
+
+    def label_shard(self, dataset, index, count, *, augment=None, views=1, batch_size=256):
+        """Labels one of `count` parts of the data; the cache is complete when all are there.
+
+        Each worker, on any machine that shares the folder, is given the whole data set and its own
+        index. `label` then finds nothing left to do.
+
+        Args:
+            dataset, augment, views, batch_size: As in `label`, the same for all workers.
+            index: Which part, from 0.
+            count: How many parts.
+
+        Raises:
+            TypeError, ValueError, OSError: As in `label`.
+        """
+        count = check_whole_number("count", count, least=1)
+        index = check_whole_number("index", index, least=0)
+        if index >= count:
+            raise ValueError(
+                f"`index` must be below `count`. Received: index={index}, count={count}"
+            )
+        self._need_teacher()
+        source, header = self._begin(dataset, augment, views, batch_size)
+        with alone(self.path, f"{index}-of-{count}"):
+            Filling(self._shards, source, self._labeller, header, batch_size).label(index, count)
+
+    def _begin(self, dataset, augment, views, batch_size):
+        """Returns the source and the header, which is written if the cache is new."""
+        check_whole_number("batch_size", batch_size, least=1)
+        takes = None if self._labeller is None else self._labeller.input_spec
+        source = Source(dataset, augment, views, takes)
+        wanted = identity(self.settings, self.teacher, source)
+        if self._shards.header is None:
+            self._need_teacher()
+            with alone(self.path, "header"):
+                if self._shards.header is None:
+                    self._shards.begin(new_header(wanted, self._labeller, source, batch_size))
+        header = self._shards.header
+        compare(header, wanted, self.path)
+        if self._labeller is not None:
+            self._labeller.recall(header)
+            compare_answers(self._shards, header, self._labeller, source)
+        return source, header
+
+    def _is_missing(self, header):
+        missing = self._shards.missing(header["settings"]["views"], header["shard_examples"])
+        return missing is None or bool(missing)
+
+    def _need_teacher(self):
+        if self.teacher is None:
+            raise ValueError(
+                "Answers are missing, and there is no teacher to give them: pass the teacher, or "
+                f"the path of a complete cache. Received: teacher=None, path='{self.path}'"
+            )
+
+    def _check_files(self, header):
+        for view in range(header["settings"]["views"]):
+            for number in range(-(-self._shards.examples // header["shard_examples"])):
+                self._shards.check(view, number)
+
+    def _report(self):
+        if keras.config.is_interactive_logging_enabled():
+            print(
+                f"{self._shards.examples:,} examples labelled, {self.bytes_per_example:,} bytes "
+                f"each, in '{self.path}'"
+            )
