@@ -11,6 +11,7 @@ from keras_kd.losses.keras_mask import keras_mask
 from keras_kd.losses.per_sample_mean import per_sample_mean
 from keras_kd.losses.snake_case import snake_case
 from keras_kd.losses.to_rank import to_rank
+from keras_kd.losses.top_k import refuse_top_k
 
 CONTEXT = ("index", "labels", "mask", "part", "stages", "temperature", "training")
 _NEEDED = {
@@ -152,6 +153,8 @@ class DistillationLoss(keras.losses.Loss):
     def prepare(self, teacher_value, student_value, context):
         """Brings both values to what the formula works on: tensors of the loss' dtype."""
         del context
+        refuse_top_k(self.name, "student", student_value)
+        refuse_top_k(self.name, "teacher", teacher_value)
         return tuple(
             keras.tree.map_structure(lambda x: ops.convert_to_tensor(x, dtype=self.dtype), value)
             for value in (teacher_value, student_value)

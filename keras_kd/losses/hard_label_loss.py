@@ -19,7 +19,9 @@ class HardLabelLoss(ResponseLoss):
         label_smoothing: s, from 0 (the default) to 1.
         **kwargs: As in `KDLoss`, without a temperature.
 
-    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+    Call arguments: logits of shape `(..., C)` from teacher and student, or top-k labels from the
+    teacher, for the distribution that spreads the remaining mass evenly over the other classes
+    (`ResponseLoss`); one value each `(...)`.
 
     Example:
 
@@ -32,6 +34,8 @@ class HardLabelLoss(ResponseLoss):
     attention" (DeiT), ICML 2021.
     """
 
+    reads_top_k = True
+
     def __init__(self, label_smoothing=0.0, **kwargs):
         super().__init__(**kwargs)
         self.label_smoothing = check_fraction(label_smoothing, "label_smoothing")
@@ -39,10 +43,19 @@ class HardLabelLoss(ResponseLoss):
     def call(self, teacher_value, student_value):
         """Returns the cross-entropy over the last axis."""
         classes = student_value.shape[-1]
-        targets = ops.one_hot(ops.argmax(teacher_value, axis=-1), classes, dtype=self.dtype)
+        targets = _chosen(teacher_value, classes, self.dtype)
         targets = (1.0 - self.label_smoothing) * targets + self.label_smoothing / classes
         return -ops.sum(targets * ops.log_softmax(student_value, axis=-1), axis=-1)
 
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def _chosen(teacher_value, classes, dtype):
+    """One-hot rows of what the teacher picks; NaN where top-k labels name a class there is not."""
+    if not isinstance(teacher_value, dict):
+        return ops.one_hot(ops.argmax(teacher_value, axis=-1), classes, dtype=dtype)
+    largest = teacher_value["log_probabilities"][..., :1]
+    rows = ops.one_hot(teacher_value["indices"][..., 0], classes, dtype=dtype)
+    return ops.where(ops.isnan(largest), largest, rows)

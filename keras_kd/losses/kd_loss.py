@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.losses.top_k import softened_groups
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -22,7 +23,9 @@ class KDLoss(TemperatureLoss):
         **kwargs: `teacher_from_logits`, `student_from_logits`, `weight`, `layers`, `name`,
             `reduction`, `dtype`.
 
-    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+    Call arguments: logits of shape `(..., C)` from teacher and student, or top-k labels from the
+    teacher, for the distribution that spreads the remaining mass evenly over the other classes
+    (`ResponseLoss`); one value each `(...)`.
 
     Raises:
         ValueError: If the temperature is not above 0, or the shapes differ.
@@ -38,10 +41,12 @@ class KDLoss(TemperatureLoss):
     Deep Learning Workshop (arXiv 2015).
     """
 
+    reads_top_k = True
+
     def call(self, teacher_value, student_value, temperature=None):
         """Returns the softened KL divergence over the last axis."""
         t = self.own_temperature(temperature)
-        log_p_teacher = ops.log_softmax(teacher_value / t, axis=-1)
         log_p_student = ops.log_softmax(student_value / t, axis=-1)
-        divergence = ops.sum(ops.exp(log_p_teacher) * (log_p_teacher - log_p_student), axis=-1)
-        return t * t * divergence
+        log_p_teacher, size, log_p_student = softened_groups(teacher_value, log_p_student, t)
+        difference = size * log_p_teacher - log_p_student
+        return t * t * ops.sum(ops.exp(log_p_teacher) * difference, axis=-1)

@@ -17,6 +17,8 @@ class LogitsMSELoss(ResponseLoss):
     Logits must be the models' own: probabilities fix them only up to a shift, so a model that ends
     in a plain softmax op, whose logits Keras does not keep, is refused.
 
+    Top-k labels stand for logits that are log-probabilities, and the student is brought to those.
+
     Args:
         **kwargs: As in `KDLoss`, without a temperature.
 

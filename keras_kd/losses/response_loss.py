@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_kd.losses.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.top_k import checked_top_k, dense_logits, refuse_top_k
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -15,6 +16,12 @@ class ResponseLoss(DistillationLoss):
     logits are recovered, exactly where Keras kept them, else as the logarithm, which softmax
     takes back to the same distribution at any temperature.
 
+    In place of its outputs a teacher may give top-k labels to losses on a softmax (see
+    `losses/top_k.py`): `{"log_probabilities": (..., k), "indices": (..., k), "log_rest": (...)}`,
+    for the distribution that has these k largest probabilities and spreads the remaining mass
+    evenly over the other classes. The formula receives its logits, unless its class says
+    `reads_top_k = True`.
+
     Args:
         teacher_from_logits: True if the teacher returns logits, False if probabilities. None (the
             default) lets the Distiller find out from the teacher's last layer; the loss used
@@ -24,6 +31,9 @@ class ResponseLoss(DistillationLoss):
     """
 
     activation = "softmax"
+    # Whether the formula of this very class takes top-k labels as they are. A subclass may have
+    # another formula: it must say so again.
+    reads_top_k = False
 
     def __init__(self, *, teacher_from_logits=None, student_from_logits=None, **kwargs):
         super().__init__(**kwargs)
@@ -31,16 +41,21 @@ class ResponseLoss(DistillationLoss):
         self.student_from_logits = _check_flag("student_from_logits", student_from_logits)
 
     def prepare(self, teacher_value, student_value, context):
-        """Brings both values to logits of one shape."""
-        teacher, student = super().prepare(
-            self._logits(
-                teacher_value, self.teacher_from_logits, context.get("teacher_from_logits")
-            ),
-            self._logits(
-                student_value, self.student_from_logits, context.get("student_from_logits")
-            ),
-            context,
+        """Brings both values to logits of one shape, or the teacher's to checked top-k labels."""
+        refuse_top_k(self.name, "student", student_value)
+        student = self._logits(
+            student_value, self.student_from_logits, context.get("student_from_logits")
         )
+        if isinstance(teacher_value, dict) and self.activation == "softmax":
+            student = ops.convert_to_tensor(student, dtype=self.dtype)
+            labels = checked_top_k(self.name, teacher_value, student, self.dtype)
+            as_they_are = vars(type(self)).get("reads_top_k", False)
+            return labels if as_they_are else dense_logits(labels, student.shape[-1]), student
+        refuse_top_k(self.name, "teacher", teacher_value)
+        teacher = self._logits(
+            teacher_value, self.teacher_from_logits, context.get("teacher_from_logits")
+        )
+        teacher, student = super().prepare(teacher, student, context)
         check_same_shape(self.name, teacher, student)
         return teacher, student
 

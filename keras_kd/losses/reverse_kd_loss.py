@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.losses.top_k import softened_groups
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -21,7 +22,9 @@ class ReverseKDLoss(TemperatureLoss):
         temperature: T, 1.0 by default as published, and the loss' own; None is the Distiller's.
         **kwargs: As in `KDLoss`.
 
-    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+    Call arguments: logits of shape `(..., C)` from teacher and student, or top-k labels from the
+    teacher, for the distribution that spreads the remaining mass evenly over the other classes
+    (`ResponseLoss`); one value each `(...)`.
 
     Raises:
         ValueError: If the temperature is not above 0, or the shapes differ.
@@ -37,13 +40,16 @@ class ReverseKDLoss(TemperatureLoss):
     sequences that the student writes; here on the classes or tokens of the data).
     """
 
+    reads_top_k = True
+
     def __init__(self, temperature=1.0, **kwargs):
         super().__init__(temperature, **kwargs)
 
     def call(self, teacher_value, student_value, temperature=None):
         """Returns the softened reverse divergence over the last axis."""
         t = self.own_temperature(temperature)
-        log_p_teacher = ops.log_softmax(teacher_value / t, axis=-1)
         log_p_student = ops.log_softmax(student_value / t, axis=-1)
-        divergence = ops.sum(ops.exp(log_p_student) * (log_p_student - log_p_teacher), axis=-1)
-        return t * t * divergence
+        p_student = ops.exp(log_p_student)
+        log_p_teacher, _, p_of_groups = softened_groups(teacher_value, p_student, t)
+        entropy = -ops.sum(p_student * log_p_student, axis=-1)
+        return t * t * (-ops.sum(p_of_groups * log_p_teacher, axis=-1) - entropy)

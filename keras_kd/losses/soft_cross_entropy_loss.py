@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.losses.top_k import softened_groups
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -21,7 +22,9 @@ class SoftCrossEntropyLoss(TemperatureLoss):
         temperature: T, 1.0 by default; None is the Distiller's.
         **kwargs: As in `KDLoss`.
 
-    Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
+    Call arguments: logits of shape `(..., C)` from teacher and student, or top-k labels from the
+    teacher, for the distribution that spreads the remaining mass evenly over the other classes
+    (`ResponseLoss`); one value each `(...)`.
 
     Example:
 
@@ -34,11 +37,14 @@ class SoftCrossEntropyLoss(TemperatureLoss):
     Deep Learning Workshop (arXiv 2015), section 2.
     """
 
+    reads_top_k = True
+
     def __init__(self, temperature=1.0, **kwargs):
         super().__init__(temperature, **kwargs)
 
     def call(self, teacher_value, student_value, temperature=None):
         """Returns the softened cross-entropy over the last axis."""
         t = self.own_temperature(temperature)
-        p_teacher = ops.softmax(teacher_value / t, axis=-1)
-        return -t * t * ops.sum(p_teacher * ops.log_softmax(student_value / t, axis=-1), axis=-1)
+        log_p_student = ops.log_softmax(student_value / t, axis=-1)
+        log_p_teacher, _, log_p_student = softened_groups(teacher_value, log_p_student, t)
+        return -t * t * ops.sum(ops.exp(log_p_teacher) * log_p_student, axis=-1)
