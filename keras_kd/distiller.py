@@ -7,27 +7,23 @@ import keras
 from keras import ops
 
 from keras_kd.features import argument_checks
+from keras_kd.features.awaited_shapes import AwaitedShapes
+from keras_kd.features.carried_data import unpack
 from keras_kd.features.grow_optimizer import grow_optimizer
 from keras_kd.features.inside_term import inside_term
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.output_term import follow, one_weight, output_terms
+from keras_kd.features.output_term import output_terms
 from keras_kd.features.recording import Recording
 from keras_kd.features.step import Step
+from keras_kd.features.term_distances import answer, term_distances
 from keras_kd.features.uncompiled_config import uncompiled_config
+from keras_kd.features.untracked import Untracked
 from keras_kd.losses import KDLoss
 from keras_kd.losses.checks import check_fraction, check_temperature
-from keras_kd.losses.given_values import GivenValues
+from keras_kd.losses.given_values import replica_share
 from keras_kd.teachers.in_dtype import follow_weights, in_dtype
 
 _RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
-_CARRIED = {"inputs", "teacher_outputs", "index"}
-
-
-class _Untracked:
-    """Holds an object where Keras does not look for layers."""
-
-    def __init__(self, value):
-        self.value = value
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -48,7 +44,8 @@ class Distiller(keras.Model):
         student: The built `keras.Model` to train.
         teacher: The trained `keras.Model` to learn from, on the same inputs (a teacher that wants
             others takes a preprocessing layer in front). None if its outputs travel with the data:
-            then `x` is `{"inputs": x, "teacher_outputs": outputs}`.
+            then `x` is `{"inputs": x, "teacher_outputs": outputs}`, and for feature losses also
+            `"teacher_features": {key: value}`, by `features.Tap.key`.
         alpha: Weight of the labels, from 0 to 1. At 0 no labels are needed. Defaults to 0.1.
         temperature: Softens both distributions, above 0. Defaults to 4.
         kd_loss: A `losses.DistillationLoss` for every output, a dict or list of them that follows
@@ -100,11 +97,11 @@ class Distiller(keras.Model):
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
         # Untracked, so that nothing done to the Distiller (`trainable`, `add_loss`) reaches it.
-        self._teacher = _Untracked(teacher)
+        self._teacher = Untracked(teacher)
         self.teacher_dtype = teacher_dtype
         running = in_dtype(teacher, teacher_dtype)
-        self._running_teacher = _Untracked(running)
-        self._kd_loss = _Untracked(kd_loss)
+        self._running_teacher = Untracked(running)
+        self._kd_loss = Untracked(kd_loss)
         self.validate_with_teacher = bool(validate_with_teacher)
         self.alpha = self._add_scalar("alpha", check_fraction(alpha))
         self.temperature = self._add_scalar("temperature", check_temperature(temperature))
@@ -117,6 +114,7 @@ class Distiller(keras.Model):
         spec = input_spec_among(student, teacher)
         self._input_names = set(spec) if isinstance(spec, dict) else set()
         self.feature_terms = []
+        self._awaited = AwaitedShapes(self._input_names)
         for loss in argument_checks.check_feature_losses(feature_losses):
             self.attach(loss)
         self._step = threading.local()
@@ -173,7 +171,7 @@ class Distiller(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the equation's value for one batch and updates its logs."""
         batch = ops.shape(keras.tree.flatten(y_pred)[0])[0]
-        share = _replica_share()
+        share = replica_share()
         # `super` adds the regularisers to the labels' loss; the logs tell them apart.
         regularisation = sum((ops.sum(loss) for loss in self.losses), ops.zeros(())) * share
         student_loss = ops.zeros(())
@@ -226,7 +224,7 @@ class Distiller(keras.Model):
         losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
         argument_checks.check_fitted_batches(losses, *args, **kwargs)
         follow_weights(self._running_teacher.value, self.teacher)
-        with argument_checks.no_end_at_once():
+        with argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
             history = super().fit(*args, **kwargs)
             if history.epoch and "loss" not in history.history:
                 raise StopIteration
@@ -236,8 +234,10 @@ class Distiller(keras.Model):
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
         self._evaluating = True
         follow_weights(self._running_teacher.value, self.teacher)
+        waits = self.validate_with_teacher and self._awaited.waiting
+        told = self._awaited.told_by(self, *args, **kwargs) if waits else contextlib.nullcontext()
         try:
-            with argument_checks.no_end_at_once():
+            with argument_checks.no_end_at_once(), told:
                 results = super().evaluate(*args, **kwargs)
                 if results in ([], {}):
                     raise StopIteration
@@ -259,23 +259,25 @@ class Distiller(keras.Model):
         return super().make_test_function(force)
 
     def attach(self, loss, *, active=True):
-        """Adds a feature loss, also to a Distiller that is compiled; returns its term.
+        """Adds a feature loss, also to a Distiller that is compiled.
 
         Args:
             loss: A `DistillationLoss` with `layers`.
             active: False starts it at weight 0, for a callback to raise.
+
+        Returns:
+            Its term; None where there is no teacher and the loss waits for `fit` to see the data.
         """
-        taken = [*_RESERVED, *(term.name for term in self.feature_terms)]
+        taken = [*_RESERVED, *(each.name for each in self._feature_losses())]
         if loss.name in taken:
             raise ValueError(
                 "Two losses of one name cannot be told apart in the logs: give one of them "
                 f"`name=`. Received: name={loss.name!r}. Taken: {taken}"
             )
         if self.teacher is None:
-            raise ValueError(
-                "Feature losses read the teacher's layers, and there is no teacher. "
-                f"Received: teacher=None, feature loss {loss.name!r}"
-            )
+            loss = self._awaited.shaped(loss, active)
+        if loss is None:
+            return None
         term = inside_term(loss, self.student, self._running_teacher.value, self._inspect)
         if not active:
             term.loss_weight.assign(0.0)
@@ -308,7 +310,7 @@ class Distiller(keras.Model):
             "alpha": float(ops.convert_to_numpy(self.alpha)),
             "temperature": float(ops.convert_to_numpy(self.temperature)),
             "kd_loss": serialize(self._kd_loss.value),
-            "feature_losses": [serialize(term.loss) for term in self.feature_terms],
+            "feature_losses": [serialize(loss) for loss in self._feature_losses()],
             "teacher_dtype": self.teacher_dtype,
             "validate_with_teacher": self.validate_with_teacher,
         }
@@ -342,39 +344,23 @@ class Distiller(keras.Model):
         # Keras builds a model symbolically outside a step: then nothing has been recorded.
         recording = getattr(self._step, "recording", None)
         feature_terms = [] if recording is None else list(self.feature_terms)
+        if recording is not None:
+            self._awaited.check_none_waits()
         if not self.output_terms and not feature_terms:
             return ops.zeros(()), []
         carried = self._unpack(x)
-        x, outputs = carried["inputs"], carried.get("teacher_outputs")
-        with Recording() as teacher_recording:
-            if self.teacher is not None:
-                outputs = self._running_teacher.value(x, training=False)
-            elif outputs is None:
-                raise ValueError(
-                    "Without a teacher its outputs travel with the data: `x` must be a dict "
-                    f"{{'inputs': x, 'teacher_outputs': outputs}}. Received: x={type(x).__name__}"
-                )
-        context = {"temperature": self.temperature, "training": training}
+        teacher, outputs = answer(self._running_teacher.value, carried)
+        context = {"labels": y, "temperature": self.temperature, "training": training}
         context["index"] = carried.get("index")
-        kd_loss = ops.zeros(())
-        for term in self.output_terms:
-            distance = term.distance(
-                follow(term.student_path, y_pred),
-                follow(term.teacher_path, outputs),
-                term.part_of(sample_weight),
-                labels=term.part_of(y),
-                **context,
-            )
-            kd_loss = kd_loss + term.loss_weight * distance
-        weight = one_weight(sample_weight)
-        step = Step(recording, teacher_recording, x, outputs, {"labels": y, **context})
-        return kd_loss, [(term, term.distance(step, weight)) for term in feature_terms]
+        step = Step(recording, teacher, carried["inputs"], outputs, context)
+        return term_distances(self.output_terms, feature_terms, step, y_pred, sample_weight)
 
     def _unpack(self, x):
         """Returns the models' inputs and what else travels in `x`, by name."""
-        allowed = _CARRIED if self.teacher is None else _CARRIED - {"teacher_outputs"}
-        carries = isinstance(x, dict) and "inputs" in x and set(x) <= allowed
-        return x if carries and not set(x) <= self._input_names else {"inputs": x}
+        return unpack(x, self._input_names, has_teacher=self.teacher is not None)
+
+    def _feature_losses(self):
+        return [*(term.loss for term in self.feature_terms), *self._awaited.waiting]
 
     def _add_scalar(self, name, value, dtype="float32"):
         return self.add_weight(
@@ -393,8 +379,3 @@ class Distiller(keras.Model):
 
     def _inspect(self, model, taps=None):
         return inspect_model(model, input_spec_among(model, self.student, self.teacher), taps or {})
-
-
-def _replica_share():
-    """Keras' scaling of a mean over replicas: 1 / their number."""
-    return GivenValues()(ops.ones((1,)), ops.ones((1,)))

@@ -314,11 +314,6 @@ def test_names_of_the_logs_are_taken(name):
     assert f"name={name!r}" in message(ValueError, net(), net(9, seed=1), feature_losses=[hint])
 
 
-def test_a_feature_loss_needs_a_teacher():
-    hint = FitNetLoss(layers={"hidden": "hidden"})
-    assert "teacher=None" in message(ValueError, net(), feature_losses=[hint])
-
-
 def test_a_layer_that_does_not_run_is_said_to_rest():
     class Idle(keras.Model):
         def __init__(self):

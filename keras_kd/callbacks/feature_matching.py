@@ -4,6 +4,7 @@ import keras
 
 from keras_kd.callbacks.distiller_callback import DistillerCallback
 from keras_kd.features.argument_checks import check_feature_losses
+from keras_kd.features.awaited_shapes import without_shapes
 
 
 class FeatureMatching(DistillerCallback):
@@ -74,7 +75,7 @@ class FeatureMatching(DistillerCallback):
 
 
 def _config(loss):
-    return keras.saving.serialize_keras_object(loss)
+    return keras.saving.serialize_keras_object(without_shapes(loss))
 
 
 def _check_epoch(name, epoch):

@@ -20,7 +20,8 @@ class FeatureTerm(LossTerm):
     Args:
         loss: A `DistillationLoss` with `layers`.
         student: The student.
-        teacher: The teacher.
+        teacher: The teacher, or None where its values travel with the data: then each of its taps
+            has a shape.
         inspect: `inspect(model, {tap: layer}) -> ModelSpec`.
     """
 
@@ -32,9 +33,13 @@ class FeatureTerm(LossTerm):
             for ours, theirs in loss.layers.items()
         ]
         student_layers = {tap: _find(student, tap, "student") for tap, _ in pairs}
-        teacher_layers = {tap: _find(teacher, tap, "teacher") for _, tap in pairs}
         ours = inspect(student, student_layers).taps
-        theirs = inspect(teacher, teacher_layers).taps
+        if teacher is None:
+            teacher_layers = {tap: tap for _, tap in pairs}
+            theirs = {tap: _carried(tap, _batch(ours)) for tap in teacher_layers}
+        else:
+            teacher_layers = {tap: _find(teacher, tap, "teacher") for _, tap in pairs}
+            theirs = inspect(teacher, teacher_layers).taps
         self.projectors = []
         self._wiring = types.SimpleNamespace(pairs=[])  # where Keras does not look for layers
         for number, (mine, other) in enumerate(pairs):
@@ -57,7 +62,8 @@ class FeatureTerm(LossTerm):
         self._rehearse(ours, theirs)
         for ours_layer, mine, theirs_layer, other, _ in self._wiring.pairs:
             watch(ours_layer, mine.side)
-            watch(theirs_layer, other.side)
+            if teacher is not None:
+                watch(theirs_layer, other.side)
 
     def distance(self, step, sample_weight):
         """Returns the loss between what the two recordings of a step saw."""
@@ -119,7 +125,7 @@ class FeatureTerm(LossTerm):
         """Runs the formula on symbols, so that what cannot be compared fails now."""
         taps = self._taps()
         values = [[ours[mine] for mine, _ in taps], [theirs[other] for _, other in taps]]
-        batch = keras.tree.flatten(values)[0].shape[0]
+        batch = _batch(ours)
         check_batch_size([self.loss], batch)
         if "labels" in self.loss.asks:
             return
@@ -142,6 +148,20 @@ class FeatureTerm(LossTerm):
                 for mine, other in taps
             )
             raise ValueError(f"The loss cannot compare {which}. {error}") from error
+
+
+def _batch(values):
+    """The number of samples where a model fixes it, else None."""
+    return keras.tree.flatten(values)[0].shape[0]
+
+
+def _carried(tap, batch):
+    """Returns what stands for a teacher's value that travels with the data."""
+    shapes = tap.shape if isinstance(tap.shape, dict) else {None: tap.shape}
+    symbols = {
+        name: keras.KerasTensor((batch, *shape[1:]), "float32") for name, shape in shapes.items()
+    }
+    return symbols if isinstance(tap.shape, dict) else symbols[None]
 
 
 def _find(model, tap, role):

@@ -28,8 +28,8 @@ class GradientTerm(LossTerm):
         inspect: `inspect(model) -> ModelSpec`.
 
     Raises:
-        ValueError: If the models have several outputs, outputs of different shapes, or inputs
-            without a gradient.
+        ValueError: If there is no teacher, or the models have several outputs, outputs of different
+            shapes, or inputs without a gradient.
     """
 
     def __init__(self, loss, student, teacher, inspect):
@@ -39,6 +39,11 @@ class GradientTerm(LossTerm):
             raise ValueError(
                 f"{type(loss).__name__} compares gradients to the inputs and reads no layers. "
                 f"Received: layers={loss.layers}"
+            )
+        if teacher is None:
+            raise ValueError(
+                f"{type(loss).__name__} differentiates the teacher, which must be there: make the "
+                f"Distiller with it. Received: teacher=None, feature loss {loss.name!r}"
             )
         self._models = types.SimpleNamespace(student=student, teacher=teacher)
         self._is_logits, shapes = {}, {}

@@ -10,7 +10,7 @@ def inside_term(loss, student, teacher, inspect):
     Args:
         loss: A `DistillationLoss` with `layers`, or one on gradients to the inputs.
         student: The student.
-        teacher: The teacher.
+        teacher: The teacher, or None where its values travel with the data.
         inspect: `inspect(model, {tap: layer}) -> ModelSpec`.
     """
     kind = GradientTerm if loss.side == "input_gradient" else FeatureTerm

@@ -24,8 +24,8 @@ def student_with_teacher_classifier(distiller, loss_name="sim_kd_loss"):
         A `keras.Model` of three: the student's features, `"projector"` and `"classifier"`.
 
     Raises:
-        ValueError: If there is no such loss, the models are neither Functional nor Sequential, or
-            the teacher's outputs need more than the tapped value, be it a mask.
+        ValueError: If there is no such loss, or no teacher, the models are neither Functional nor
+            Sequential, or the teacher's outputs need more than the tapped value, be it a mask.
 
     Example:
 
@@ -43,6 +43,11 @@ def student_with_teacher_classifier(distiller, loss_name="sim_kd_loss"):
     Reference: Chen et al., "Knowledge Distillation with the Reused Teacher Classifier", CVPR 2022.
     """
     term = _term(distiller, loss_name)
+    if distiller.teacher is None:
+        raise ValueError(
+            "The classifier is the teacher's, which must be there: give the teacher to a Distiller "
+            "that has this student and loss, and load these weights. Received: teacher=None"
+        )
     ((ours, theirs),) = term.loss.layers.items()
     ours, theirs = Tap.of(ours), Tap.of(theirs)
     student, teacher = (

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_kd.features.carried_features import CarriedFeatures
 from keras_kd.features.recording import Recording
 
 
@@ -11,14 +12,14 @@ class Step:
 
     Attributes:
         student: The student's `Recording`.
-        teacher: The teacher's.
+        teacher: The teacher's, or what the data carry of its layers.
         inputs: What both models were given.
         teacher_outputs: What the teacher answered.
         context: What formulas may ask for by name: `labels`, `temperature`, `index`, `training`.
     """
 
     student: Recording
-    teacher: Recording
+    teacher: Recording | CarriedFeatures
     inputs: object
     teacher_outputs: object
     context: dict

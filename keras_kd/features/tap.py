@@ -8,6 +8,7 @@ from keras_kd.features.layer_tree import nearest
 
 ATTENTION_SIDES = ("attention_logits", "attention_scores", "attention_vectors")
 SIDES = ("output", "input", *ATTENTION_SIDES)
+VECTORS = ("query", "key", "value")
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -27,6 +28,10 @@ class Tap:
             `{"query", "key", "value"}` of `(B, T or S, heads, size)`.
         call: Which call, from 0, of a layer that runs several times in one forward pass. None, the
             default, is for a layer that runs once.
+        shape: The shape of the teacher's value where it travels with the data and no teacher is
+            there to tell: `(None, 8, 8, 64)`, the batch first as None; for attention vectors a dict
+            of the three. A Distiller reads it off the data that `fit` is given; only data that
+            cannot be looked at (a generator) need it here.
 
     Raises:
         ValueError: If an argument is none of the above.
@@ -36,11 +41,14 @@ class Tap:
     >>> from keras_kd.features import Tap
     >>> Tap("backbone/stage2", side="input")
     Tap(layer='backbone/stage2', side='input', call=None)
+    >>> Tap("backbone/stage2", side="input").key
+    'backbone/stage2:input'
     """
 
     layer: str
     side: str = "output"
     call: int | None = None
+    shape: tuple | dict | None = dataclasses.field(default=None, hash=False)
 
     def __post_init__(self):
         if not isinstance(self.layer, str) or not self.layer:
@@ -53,6 +61,19 @@ class Tap:
         is_index = isinstance(self.call, int) and not isinstance(self.call, bool) and self.call >= 0
         if self.call is not None and not is_index:
             raise ValueError(f"`call` must be an index from 0. Received: call={self.call!r}")
+        if self.shape is not None:
+            object.__setattr__(self, "shape", _check_shape(self.shape, self.side))
+
+    def __repr__(self):
+        shape = "" if self.shape is None else f", shape={self.shape}"
+        return f"Tap(layer={self.layer!r}, side={self.side!r}, call={self.call}{shape})"
+
+    @property
+    def key(self):
+        """The value's name among the features that travel with the data."""
+        side = "" if self.side == "output" else f":{self.side}"
+        call = "" if self.call is None else f"#{self.call}"
+        return f"{self.layer}{side}{call}"
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -67,3 +88,25 @@ class Tap:
     def of(cls, value, side="output"):
         """Returns `value` if it is a tap, else the tap that the string `value` names."""
         return value if isinstance(value, cls) else cls(value, side=side)
+
+
+def _check_shape(shape, side):
+    """Returns the shape in tuples, or says what a shape is."""
+    expected = "(None, ...), the batch first and then sizes above 0 or None"
+    if side == "attention_vectors":
+        expected = f"a dict of {list(VECTORS)}, the shape of each {expected}"
+        is_right = isinstance(shape, dict) and set(shape) == {*VECTORS}
+        if is_right and all(map(_is_shape, shape.values())):
+            return {name: tuple(shape[name]) for name in VECTORS}
+    elif _is_shape(shape):
+        return tuple(shape)
+    raise ValueError(f"`shape` of side {side!r} must be {expected}. Received: shape={shape!r}")
+
+
+def _is_shape(shape):
+    return (
+        isinstance(shape, list | tuple)
+        and len(shape) > 0
+        and shape[0] is None
+        and all(size is None or (type(size) is int and size > 0) for size in shape[1:])
+    )

@@ -167,7 +167,8 @@ class DistillationLoss(keras.losses.Loss):
             teacher_shape: Shape of the teacher's value, batch first; a list of them for a joint
                 formula, a dict for a value that is one.
             student_shape: Likewise the student's, after its projector.
-            teacher_layer: The teacher's layer (or a list), where the loss is used in a Distiller.
+            teacher_layer: The teacher's layer (or a list), where the loss is used in a Distiller;
+                the `features.Tap` itself where the teacher's values travel with the data.
 
         Returns:
             A `keras.layers.Layer`, or None for a formula without weights.
@@ -177,6 +178,12 @@ class DistillationLoss(keras.losses.Loss):
     def call(self, teacher_value, student_value):
         """The formula: one value per sample."""
         raise NotImplementedError
+
+    def with_layers(self, layers):
+        """Returns this loss for other `layers`, all else the same."""
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self), layers=_check_layers(layers), _alone=_PartsAlone(other))
+        return other
 
     def get_config(self):
         """Returns the constructor's arguments."""

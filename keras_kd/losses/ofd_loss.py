@@ -11,6 +11,8 @@ from keras_kd.losses.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.positions import real_positions
 
+_BATCH = "batch"
+
 
 @keras.saving.register_keras_serializable(package="keras_kd")
 class OFDLoss(DistillationLoss):
@@ -31,9 +33,14 @@ class OFDLoss(DistillationLoss):
     distribution that its gamma and beta describe, found once, when the Distiller is made; else the
     mean of the channel's negative values in the batch.
 
+    Where the teacher's values travel with the data, its layer cannot be asked: then `margin` says
+    `OFDLoss.margins_of(layer)`, taken while the teacher was there, or `"batch"`. What a layer is
+    given, a `Tap` of side `"input"`, has the batch's margins anyway.
+
     Args:
-        margin: A number, at most 0, or one for each of the teacher's channels. None, the default,
-            is found as above.
+        margin: A number, at most 0, or one for each of the teacher's channels; or `"batch"` for
+            the mean of the channel's negative values in the batch. None, the default, is found as
+            above.
         weight: Defaults to 1e-3.
         **kwargs: `layers`, `name`, `reduction`, `dtype`.
 
@@ -42,7 +49,8 @@ class OFDLoss(DistillationLoss):
     where the shapes differ.
 
     Raises:
-        ValueError, TypeError: If a margin is above 0, or the shapes differ.
+        ValueError, TypeError: If a margin is above 0, or the shapes differ; if there is no teacher
+            to read it off.
 
     Example:
 
@@ -64,9 +72,15 @@ class OFDLoss(DistillationLoss):
     def make_part(self, teacher_shape, student_shape, teacher_layer=None):
         """Makes the layer that holds the margins, where they are known beforehand."""
         del student_shape
-        margin = self.margin
-        if margin is None and self._is_read(teacher_layer):
-            margin = _margins_of(teacher_layer, teacher_shape[-1])
+        margin = None if self.margin == _BATCH else self.margin
+        if self.margin is None and self._is_read(teacher_layer):
+            margin = _margins(teacher_layer, teacher_shape[-1])
+        elif self.margin is None and getattr(teacher_layer, "side", None) == "output":
+            raise ValueError(
+                f"{self.name} reads its margins off the teacher's layer, and there is no teacher. "
+                "Give margin=OFDLoss.margins_of(layer) of its BatchNormalization, or "
+                f"margin='batch' where it is another layer. Received: margin=None, {teacher_layer}"
+            )
         if isinstance(margin, list) and len(margin) != teacher_shape[-1]:
             raise ValueError(
                 f"{self.name}: `margin` must be one number or one a channel. Received: "
@@ -86,6 +100,17 @@ class OFDLoss(DistillationLoss):
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "margin": self.margin}
+
+    @staticmethod
+    def margins_of(layer):
+        """Returns what `margin=None` finds for a `keras.layers.BatchNormalization`: a list."""
+        is_norm = isinstance(layer, keras.layers.BatchNormalization)
+        if not is_norm or not layer.built:
+            raise ValueError(
+                "Margins are read off a built keras.layers.BatchNormalization. "
+                f"Received: layer={layer!r}"
+            )
+        return _margins(layer, layer.moving_mean.shape[0])
 
     def _is_read(self, layer):
         """Whether a layer is a BatchNormalization whose output, not input, is compared."""
@@ -120,7 +145,7 @@ class _Margin(keras.layers.Layer):
         return ops.divide_no_nan(ops.sum(value * negative, axes), ops.sum(negative, axes))
 
 
-def _margins_of(norm, channels):
+def _margins(norm, channels):
     """E[x | x < 0] of each channel, x normal with mean beta and standard deviation |gamma|."""
     given = [
         [default] * channels if weight is None else ops.convert_to_numpy(weight).tolist()
@@ -142,6 +167,8 @@ def _mean_below_0(mean, deviation):
 
 
 def _check_margin(margin):
+    if isinstance(margin, str) and margin == _BATCH:
+        return margin
     if margin is None or (isinstance(margin, numbers.Real) and not isinstance(margin, bool)):
         return None if margin is None else check_number("margin", margin, most=0.0)
     if isinstance(margin, list | tuple | np.ndarray) and len(np.shape(margin)) == 1:
