@@ -5,6 +5,7 @@ import inspect
 import keras
 from keras import ops
 
+from keras_kd.losses.bare_probabilities import bare_probabilities
 from keras_kd.losses.checks import check_number
 from keras_kd.losses.given_values import GivenValues
 from keras_kd.losses.keras_mask import keras_mask
@@ -155,6 +156,7 @@ class DistillationLoss(keras.losses.Loss):
         del context
         refuse_top_k(self.name, "student", student_value)
         refuse_top_k(self.name, "teacher", teacher_value)
+        teacher_value, _ = bare_probabilities(teacher_value)
         return tuple(
             keras.tree.map_structure(lambda x: ops.convert_to_tensor(x, dtype=self.dtype), value)
             for value in (teacher_value, student_value)

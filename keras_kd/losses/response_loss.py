@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_kd.losses.bare_probabilities import bare_probabilities
 from keras_kd.losses.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.top_k import checked_top_k, dense_logits, refuse_top_k
@@ -16,6 +17,7 @@ class ResponseLoss(DistillationLoss):
     logits are recovered, exactly where Keras kept them, else as the logarithm, which softmax
     takes back to the same distribution at any temperature.
 
+    Alone or from data, a teacher's value may also be `{"probabilities": p}`, which says what it is.
     In place of its outputs a teacher may give top-k labels to losses on a softmax (see
     `losses/top_k.py`): `{"log_probabilities": (..., k), "indices": (..., k), "log_rest": (...)}`,
     for the distribution that has these k largest probabilities and spreads the remaining mass
@@ -46,15 +48,15 @@ class ResponseLoss(DistillationLoss):
         student = self._logits(
             student_value, self.student_from_logits, context.get("student_from_logits")
         )
+        teacher_value, is_probabilities = bare_probabilities(teacher_value)
         if isinstance(teacher_value, dict) and self.activation == "softmax":
             student = ops.convert_to_tensor(student, dtype=self.dtype)
             labels = checked_top_k(self.name, teacher_value, student, self.dtype)
             as_they_are = vars(type(self)).get("reads_top_k", False)
             return labels if as_they_are else dense_logits(labels, student.shape[-1]), student
         refuse_top_k(self.name, "teacher", teacher_value)
-        teacher = self._logits(
-            teacher_value, self.teacher_from_logits, context.get("teacher_from_logits")
-        )
+        declared = False if is_probabilities else self.teacher_from_logits
+        teacher = self._logits(teacher_value, declared, context.get("teacher_from_logits"))
         teacher, student = super().prepare(teacher, student, context)
         check_same_shape(self.name, teacher, student)
         return teacher, student

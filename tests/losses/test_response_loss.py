@@ -6,6 +6,7 @@ from formulas import sigmoid, softmax
 from gradients import gradient
 from keras import activations, ops
 
+from keras_kd.losses import RegressionLoss
 from keras_kd.losses.response_loss import ResponseLoss
 
 pytestmark = pytest.mark.core
@@ -107,6 +108,23 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused(cls, flag, wrong):
 def test_outputs_of_different_shape_are_refused(cls, teacher, student):
     with pytest.raises(ValueError, match=r"one shape.*Received: teacher=.*student="):
         cls()(np.ones(teacher), np.ones(student))
+
+
+@from_probabilities
+def test_values_that_say_that_they_are_probabilities_are_taken_for_it(cls):
+    teacher, student = draw((3, 4))
+    said = {"probabilities": activated(cls, teacher)}
+    loss = cls(dtype="float64")
+    assert run(loss, said, student) == pytest.approx(run(loss, teacher, student), rel=1e-10)
+    # The Distiller takes what travels with the data for logits, unless it says otherwise.
+    found = run(loss, said, student, teacher_from_logits=True)
+    assert found == run(loss, said, student)
+
+
+def test_a_loss_on_real_values_takes_probabilities_as_they_are():
+    teacher, student = draw((3, 4))
+    expected = run(RegressionLoss(), softmax(teacher), student)
+    assert run(RegressionLoss(), {"probabilities": softmax(teacher)}, student) == expected
 
 
 def test_a_users_response_loss_receives_logits_also_of_probabilities():
