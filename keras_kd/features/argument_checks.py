@@ -6,6 +6,11 @@ import keras
 
 from keras_kd.losses import DistillationLoss
 
+NO_BATCH = (
+    "The data yield no batch, so there is nothing to train on or to evaluate: give at least one "
+    "example, and a fresh data set where the last one is used up."
+)
+
 
 def check_feature_losses(losses) -> list:
     """Returns the feature losses as a list, or says which of them cannot be one."""
@@ -109,7 +114,4 @@ def no_end_at_once():
     try:
         yield
     except StopIteration as error:
-        raise ValueError(
-            "The data yield no batch, so there is nothing to train on or to evaluate: give at "
-            "least one example, and a fresh data set where the last one is used up."
-        ) from error
+        raise ValueError(NO_BATCH) from error

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_kd.features.argument_checks import NO_BATCH
 from keras_kd.features.carried_features import CarriedFeatures
 
 _BESIDE_INPUTS = {"inputs", "index"}
@@ -32,13 +33,13 @@ def features_in(data, input_names):
         `CarriedFeatures` of `KerasTensor`s, or None if such data cannot be looked at.
 
     Raises:
-        StopIteration: If there is no batch to look at.
+        ValueError: If there is no batch to look at.
     """
     if hasattr(data, "element_spec"):  # of a tf.data.Dataset
         x = _x_of(data.element_spec)
     elif isinstance(data, keras.utils.PyDataset):
         if data.num_batches == 0:
-            raise StopIteration
+            raise ValueError(NO_BATCH)
         x = _x_of(data[0])
     elif isinstance(data, dict) or hasattr(data, "shape"):
         x = data

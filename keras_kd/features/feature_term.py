@@ -152,7 +152,7 @@ class FeatureTerm(LossTerm):
 
 def _batch(values):
     """The number of samples where a model fixes it, else None."""
-    return keras.tree.flatten(values)[0].shape[0]
+    return keras.tree.flatten(list(values.values()))[0].shape[0]
 
 
 def _carried(tap, batch):

@@ -36,15 +36,56 @@ def test_calls_are_counted_from_0(call):
     st.text(min_size=1),
     st.sampled_from(["input", "output"]),
     st.none() | st.integers(0, 100),
+    st.none() | st.lists(st.none() | st.integers(1, 9)),
 )
-def test_a_tap_survives_saving_and_is_a_key(layer, side, call):
-    tap = Tap(layer, side=side, call=call)
+def test_a_tap_survives_saving_and_is_a_key(layer, side, call, sizes):
+    shape = None if sizes is None else (None, *sizes)
+    tap = Tap(layer, side=side, call=call, shape=shape)
     config = keras.saving.serialize_keras_object(tap)
     again = keras.saving.deserialize_keras_object(config)
-    assert again == tap
+    assert again == tap and again.shape == shape
     assert {tap: 1}[again] == 1
 
 
 def test_taps_cannot_be_changed():
     with pytest.raises(AttributeError):
         Tap("a").layer = "b"
+
+
+@pytest.mark.parametrize(
+    ("tap", "key"),
+    [
+        (Tap("stage1"), "stage1"),
+        (Tap("backbone/conv", "input"), "backbone/conv:input"),
+        (Tap("attention2", "attention_scores"), "attention2:attention_scores"),
+        (Tap("stage1", call=1), "stage1#1"),
+        (Tap("stage1", "input", 0, shape=(None, 3)), "stage1:input#0"),
+    ],
+)
+def test_a_key_names_layer_side_and_call(tap, key):
+    assert tap.key == key
+
+
+@pytest.mark.parametrize("shape", [(), 3, (4, 3), (None, 0), (None, -1), (None, 2.0), (None, True)])
+def test_a_shape_begins_with_the_batch_which_is_none(shape):
+    with pytest.raises(ValueError, match=r"`shape` of side 'output' must be .* Received: shape="):
+        Tap("a", shape=shape)
+
+
+def test_vectors_of_attention_have_three_shapes():
+    shape = {"query": [None, 5, 2, 4], "key": (None, 6, 2, 4), "value": (None, None, 2, 4)}
+    tap = Tap("a", "attention_vectors", shape=shape)
+    assert tap.shape == {name: tuple(sizes) for name, sizes in shape.items()}
+    assert {tap: 1}[Tap("a", "attention_vectors", shape=shape)] == 1
+    config = keras.saving.serialize_keras_object(tap)
+    assert keras.saving.deserialize_keras_object(config) == tap
+    for wrong in ((None, 5), {"query": (None, 5)}, {**shape, "key": (6, 2, 4)}):
+        with pytest.raises(ValueError, match=r"a dict of \['query', 'key', 'value'\]"):
+            Tap("a", "attention_vectors", shape=wrong)
+    with pytest.raises(ValueError, match="`shape` of side 'output'"):
+        Tap("a", shape=shape)
+
+
+def test_a_shape_is_shown_where_there_is_one():
+    assert repr(Tap("a")) == "Tap(layer='a', side='output', call=None)"
+    assert repr(Tap("a", shape=[None, 3])).endswith("call=None, shape=(None, 3))")
