@@ -1,0 +1,340 @@
+"""How fast a student learns: alone, beside a live teacher, and from a cache.
+
+    python benchmarks/speed.py --data-dir DIR            # prints what speed.md shows
+    python benchmarks/speed.py --data-dir DIR --small    # the same tables in minutes
+
+Every row trains the same student with the same batches in the same process. Rows take turns, and a
+row's ratio is the median over the repeats of its rate over that of `student.fit` (or of Keras' own
+distiller) in the same repeat. Weights are random: only time is measured. Peak memory is that of a
+process of its own that runs one row.
+"""
+
+import argparse
+import dataclasses
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from setup_lines import setup_lines
+from speed_pairs import PAIRS
+
+import keras_kd
+from keras_kd.evaluation.run_report import markdown_table
+
+keras.config.disable_interactive_logging()
+CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+PLAIN, THEIRS = "`student.fit`", "`keras.distillation`, outputs"
+THEIRS_INSIDE = "`keras.distillation`, one feature layer"
+LIVE, LIVE_HALF = "live, float32", "live, bfloat16"
+INSIDE = "live, one feature layer"
+MEMORY, DISK, TOP = "cached in memory", "cached on disk", "cached on disk, top 3"
+PLAIN_AUGMENTED, VIEWS = "`student.fit`, augmented", "cached on disk, 4 views"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How much is measured."""
+
+    batch_size: int = 64
+    steps: int | None = None  # None for the pair's own
+    repeats: int = 7
+    small: bool = False
+
+
+class Bench:
+    """One pair: its data, its models, its cache, and a model to fit for every row."""
+
+    def __init__(self, pair, settings, data_dir, folder):
+        self.pair, self.settings, self.folder = pair, settings, Path(folder)
+        steps = settings.steps or pair.steps
+        self.x, self.y = pair.load(steps * settings.batch_size, data_dir)
+        self.teacher = pair.teacher()
+        self.bytes = {}
+
+    def rows(self):
+        names = [PLAIN, THEIRS, THEIRS_INSIDE, LIVE, INSIDE, LIVE_HALF, MEMORY, DISK]
+        if self.teacher.output_shape[-1] > 3:
+            names.append(TOP)
+        return [*names, PLAIN_AUGMENTED, VIEWS] if self.pair.augment else names
+
+    def make(self, row):
+        """Returns `(model, data)` that `fit` takes, compiled."""
+        student = self.pair.student()
+        ours, theirs = self.pair.layer
+        data = tf.data.Dataset.from_tensor_slices((self.x, self.y))
+        if row in (PLAIN, PLAIN_AUGMENTED):
+            model = student
+        elif row in (THEIRS, THEIRS_INSIDE):
+            losses = [keras.distillation.LogitsDistillation(4.0, keras.losses.KLDivergence())]
+            if row == THEIRS_INSIDE:
+                maps = len(self.teacher.get_layer(theirs).output.shape) > 2
+                feature = keras.distillation.FeatureDistillation(
+                    AttentionTransfer() if maps else "mse",
+                    teacher_layer_name=theirs,
+                    student_layer_name=ours,
+                )
+                losses.append(feature)
+            model = keras.distillation.Distiller(
+                teacher=self.teacher,
+                student=student,
+                distillation_losses=losses,
+                student_loss_weight=0.1,
+            )
+        elif row in (LIVE, LIVE_HALF, INSIDE):
+            features = []
+            if row == INSIDE:
+                maps = len(self.teacher.get_layer(theirs).output.shape) > 2
+                loss = keras_kd.losses.ATLoss if maps else keras_kd.losses.FitNetLoss
+                features = [loss(layers={ours: theirs})]
+            dtype = "bfloat16" if row == LIVE_HALF else None
+            model = keras_kd.Distiller(
+                student, self.teacher, feature_losses=features, teacher_dtype=dtype
+            )
+        else:
+            model = keras_kd.Distiller(student)
+            data = self._cached(row, data)
+        if row == PLAIN_AUGMENTED:
+            augment = self.pair.augment
+            data = data.enumerate().map(
+                lambda i, xy: (augment(xy[0], tf.stack([tf.cast(i, tf.int32), 0])), xy[1]),
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+        if row == MEMORY:
+            data = data.cache()
+        model.compile("adam", CROSS_ENTROPY)
+        return model, data.shuffle(1024).batch(self.settings.batch_size).prefetch(2)
+
+    def rates(self):
+        """Returns for each row its rates in examples a second, one for every repeat."""
+        rows = {row: self.make(row) for row in self.rows()}
+        for model, data in rows.values():
+            model.fit(data, epochs=2, verbose=0)
+        found = {row: [] for row in rows}
+        for repeat in range(self.settings.repeats):
+            order = list(rows) if repeat % 2 == 0 else list(rows)[::-1]
+            for row in order:
+                model, data = rows[row]
+                found[row].append(self._rate(lambda m=model, d=data: m.fit(d, verbose=0)))
+        return found
+
+    def labelling(self):
+        """Returns the medians of: labels a second, and their ratio to the best `predict`."""
+        sizes = (32, 64, 256) if not self.settings.small else (64,)
+        best = max(sizes, key=lambda size: max(self._predict_rate(size) for _ in range(3)))
+        rates, ratios = [], []
+        for repeat in range(self.settings.repeats):
+            cache = keras_kd.TeacherCache(self.folder / f"labelling-{repeat}", self.teacher)
+            run = lambda: cache.label((self.x, self.y), batch_size=best)  # noqa: B023, E731
+            rates.append(self._rate(run))
+            ratios.append(rates[-1] / self._predict_rate(best))
+        return float(np.median(rates)), float(np.median(ratios)), best
+
+    def teacher_rate(self, dtype):
+        """Examples a second of the teacher alone in a precision, as the step runs it."""
+        from keras_kd.teachers.in_dtype import in_dtype
+
+        running = in_dtype(self.teacher, dtype)
+        step = tf.function(lambda x: running(x, training=False), jit_compile=True)
+        batches = [
+            tf.constant(self.x[i : i + self.settings.batch_size])
+            for i in range(0, len(self.x), self.settings.batch_size)
+        ]
+        step(batches[0])
+
+        def run():
+            for batch in batches:
+                step(batch)
+
+        return max(self._rate(run) for _ in range(self.settings.repeats))
+
+    def _cached(self, row, data):
+        augment, views = (self.pair.augment, 4) if row == VIEWS else (None, 1)
+        top_k = 3 if row == TOP else None
+        path = self.folder / row.replace(" ", "-").replace(",", "")
+        cache = keras_kd.TeacherCache(path, self.teacher, top_k=top_k)
+        labelled = cache.label(data, augment=augment, views=views)
+        self.bytes[row] = cache.bytes_per_example * views
+        return labelled
+
+    def _predict_rate(self, size):
+        return self._rate(lambda: self.teacher.predict(self.x, batch_size=size, verbose=0))
+
+    def _rate(self, run):
+        start = time.perf_counter()
+        run()
+        return len(self.x) / (time.perf_counter() - start)
+
+
+class AttentionTransfer(keras.losses.Loss):
+    """Zagoruyko and Komodakis' loss for Keras' distiller, as `keras_kd.losses.ATLoss` has it."""
+
+    def call(self, y_true, y_pred):
+        """Compares the normalised attention maps of teacher and student."""
+        maps = []
+        for value in (y_true, y_pred):
+            value = keras.ops.mean(keras.ops.square(value), axis=-1)
+            value = keras.ops.reshape(value, (keras.ops.shape(value)[0], -1))
+            maps.append(keras.ops.normalize(value, axis=-1))
+        return keras.ops.mean(keras.ops.square(maps[0] - maps[1]), axis=-1)
+
+
+def peak_memory(pair, row, options):
+    """Returns the peak resident memory in MiB of a process that fits one row."""
+    command = [sys.executable, __file__, "--pair", pair, "--row", row]
+    if options.data_dir:
+        command += ["--data-dir", options.data_dir]
+    if options.small:
+        command.append("--small")
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1])
+
+
+def table(name, options, settings):
+    """Measures one pair and returns its lines."""
+    pair = PAIRS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(pair, settings, options.data_dir, folder)
+        rates = bench.rates()
+        label_rate, label_ratio, best = bench.labelling()
+        teachers = {LIVE: bench.teacher_rate(None), LIVE_HALF: bench.teacher_rate("bfloat16")}
+    middle = {row: float(np.median(found)) for row, found in rates.items()}
+    bounds = {row: 1.0 / (1.0 / rate + 1.0 / middle[PLAIN]) for row, rate in teachers.items()}
+    lines = []
+    for row in rates:
+        against = THEIRS_INSIDE if row in (INSIDE, THEIRS_INSIDE) else THEIRS
+        base = PLAIN_AUGMENTED if row in (VIEWS, PLAIN_AUGMENTED) else PLAIN
+        cached = row in bench.bytes
+        views = 4 if row == VIEWS else 1
+        labelling = views * pair.examples / label_rate if cached else 0.0
+        lines.append(
+            [
+                row,
+                f"{middle[row]:,.0f}",
+                ratio(rates[row], rates[base]),
+                ratio(rates[row], rates[against]),
+                f"{middle[row] / bounds[row]:.2f}" if row in bounds else "",
+                f"{peak_memory(name, row, options):,}",
+                bench.bytes.get(row, ""),
+                *(duration(labelling + n * pair.examples / middle[row]) for n in (1, 10, 100)),
+            ]
+        )
+    return [
+        f"## {pair.name}",
+        "",
+        f"Batches of {settings.batch_size}, {settings.steps or pair.steps} steps an epoch, "
+        f"{settings.repeats} repeats. The teacher alone: {teachers[LIVE]:,.0f} examples/s in "
+        f"float32, {teachers[LIVE_HALF]:,.0f} in bfloat16. Labelling: {label_rate:,.0f} "
+        f"examples/s, {label_ratio:.2f} of `teacher.predict` at its best batch size ({best}).",
+        "",
+        *markdown_table(
+            [
+                [
+                    "row",
+                    "examples/s",
+                    "to `student.fit`",
+                    "to Keras' distiller",
+                    "of its bound",
+                    "peak MiB",
+                    "bytes/example",
+                    "1 epoch",
+                    "10 epochs",
+                    "100 epochs",
+                ],
+                *lines,
+            ]
+        ).splitlines(),
+        "",
+    ]
+
+
+def ratio(rates, base):
+    """Median over repeats, and from the smallest to the largest."""
+    found = np.asarray(rates) / np.asarray(base)
+    return f"{np.median(found):.2f} ({found.min():.2f} to {found.max():.2f})"
+
+
+def duration(seconds):
+    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min"
+
+
+def storage_lines(settings):
+    """Reading labels of 10 classes, and memory when ten times as many are written."""
+    count = 20_000 if settings.small else 400_000
+    answers = np.random.default_rng(0).normal(size=(count, 10)).astype("float32")
+    with tempfile.TemporaryDirectory() as folder:
+        cache = keras_kd.TeacherCache(folder, lambda i: answers[i])
+        labelled = cache.label(np.arange(count), batch_size=1024).batch(1024)
+        rates = []
+        for _ in range(settings.repeats):
+            start = time.perf_counter()
+            for _ in labelled:
+                pass
+            rates.append(count / (time.perf_counter() - start))
+    few, many = (10_000, 20_000) if settings.small else (100_000, 1_000_000)
+    memory = {}
+    for examples in (few, many):
+        command = [sys.executable, __file__, "--label", str(examples)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        memory[examples] = int(done.stdout.split()[-1])
+    return [
+        "## Storage",
+        "",
+        f"- reading labels of 10 classes with their examples' numbers: {np.median(rates):,.0f} "
+        f"examples/s, median of {len(rates)} ({min(rates):,.0f} to {max(rates):,.0f})",
+        f"- peak memory of labelling {few:,} examples: {memory[few]:,} MiB; {many:,} examples: "
+        f"{memory[many]:,} MiB, {memory[many] / memory[few]:.2f} of it",
+        "",
+    ]
+
+
+def label_many(count):
+    """Labels `count` examples and prints the peak memory of this process in MiB."""
+    weights = np.random.default_rng(0).normal(size=(32, 10)).astype("float32")
+    data = tf.data.Dataset.range(count).map(lambda i: tf.fill((32,), tf.cast(i, tf.float32) / 1e6))
+    with tempfile.TemporaryDirectory() as folder:
+        keras_kd.TeacherCache(folder, lambda x: x @ weights).label(data, batch_size=1024)
+    print_peak()
+
+
+def print_peak():
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+def main(arguments=None):
+    """Runs the benchmark and prints its page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data-dir", default=os.environ.get("KERAS_KD_DATA_DIR"))
+    parser.add_argument("--small", action="store_true", help="few steps and one repeat")
+    parser.add_argument("--pair", choices=PAIRS, help="this pair alone")
+    parser.add_argument("--row", help="fit this row once and print the process' peak memory")
+    parser.add_argument("--label", type=int, help="label so many examples, and print the same")
+    options = parser.parse_args(arguments)
+    settings = Settings(16, steps=2, repeats=1, small=True) if options.small else Settings()
+    if options.label:
+        label_many(options.label)
+        return
+    if options.row:
+        with tempfile.TemporaryDirectory() as folder:
+            bench = Bench(PAIRS[options.pair], settings, options.data_dir, folder)
+            model, data = bench.make(options.row)
+            model.fit(data, epochs=2, verbose=0)
+            print_peak()
+        return
+    for name in [options.pair] if options.pair else PAIRS:
+        print("\n".join(table(name, options, settings)), flush=True)
+    if not options.pair:
+        print("\n".join(storage_lines(settings)))
+    print("\n".join(setup_lines("benchmarks/speed.py")))
+
+
+if __name__ == "__main__":
+    main()
