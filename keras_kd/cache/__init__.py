@@ -1,5 +1,6 @@
 """Teacher outputs on disk: written once, replayed for ever."""
 
+from keras_kd.cache.mix_labels import MixLabels
 from keras_kd.cache.teacher_cache import TeacherCache
 
-__all__ = ["TeacherCache"]
+__all__ = ["MixLabels", "TeacherCache"]
