@@ -15,6 +15,7 @@ from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.output_term import output_terms
 from keras_kd.features.recording import Recording
 from keras_kd.features.step import Step
+from keras_kd.features.strategy_scope import strategy_scope
 from keras_kd.features.term_distances import answer, term_distances
 from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.features.untracked import Untracked
@@ -278,13 +279,14 @@ class Distiller(keras.Model):
             loss = self._awaited.shaped(loss, active)
         if loss is None:
             return None
-        term = inside_term(loss, self.student, self._running_teacher.value, self._inspect)
-        if not active:
-            term.loss_weight.assign(0.0)
-        self.feature_terms.append(term)
-        if self.compiled:
-            grow_optimizer(self.optimizer, self.trainable_variables)
-            self.train_function = self.test_function = None
+        with strategy_scope(self):
+            term = inside_term(loss, self.student, self._running_teacher.value, self._inspect)
+            if not active:
+                term.loss_weight.assign(0.0)
+            self.feature_terms.append(term)
+            if self.compiled:
+                grow_optimizer(self.optimizer, self.trainable_variables)
+                self.train_function = self.test_function = None
         return term
 
     def save_own_variables(self, store):

@@ -45,9 +45,9 @@ def student_with_teacher_classifier(distiller, loss_name="sim_kd_loss"):
     term = _term(distiller, loss_name)
     if distiller.teacher is None:
         raise ValueError(
-            "The classifier is the teacher's, which must be there: make a Distiller of this student "
-            "and loss with the teacher, and give it `set_weights(distiller.get_weights())`. "
-            "Received: teacher=None"
+            "The classifier is the teacher's, which must be there: make a Distiller of the same "
+            "student and loss with the teacher, and give it this one's weights, "
+            "`set_weights(distiller.get_weights())`. Received: teacher=None"
         )
     ((ours, theirs),) = term.loss.layers.items()
     ours, theirs = Tap.of(ours), Tap.of(theirs)
