@@ -132,6 +132,29 @@ def test_margins_come_from_the_teachers_batch_norm_where_its_output_is_read(tap,
         np.testing.assert_array_equal(weight, was)
 
 
+def test_margins_are_read_off_a_batch_norm_beforehand():
+    norm = teacher_net().get_layer("pre2")
+    norm.beta.assign(np.linspace(-1.0, 1.0, 10))
+    margins = OFDLoss.margins_of(norm)
+    expected = [mean_below_0(mean, 1.0) for mean in np.linspace(-1.0, 1.0, 10)]
+    np.testing.assert_allclose(margins, expected, rtol=1e-4)
+    assert OFDLoss(margins).margin == margins
+    for layer in (keras.layers.Dense(3), keras.layers.BatchNormalization(), None):
+        with pytest.raises(ValueError, match=r"a built keras.layers.BatchNormalization. Received"):
+            OFDLoss.margins_of(layer)
+
+
+def test_margins_of_the_batch_are_taken_where_they_are_asked_for():
+    teacher, student = draw((3, 4, 5))
+    loss = OFDLoss("batch", reduction=None)
+    assert_formula(loss, partial(teacher, student, batch_margin(teacher)), teacher, student)
+    loss = OFDLoss("batch", layers={"pre2": "pre2"})
+    distiller = Distiller(student_net(), teacher_net(), kd_loss=None, feature_losses=[loss])
+    assert distiller.feature_terms[0].parts[0].margin is None
+    with pytest.raises(TypeError, match="margin='batches'"):
+        OFDLoss("batches")
+
+
 def test_ofd_loss_leaves_padding_out_of_the_sum_and_of_the_margins():
     teacher, student = draw((2, 4, 3))
     mask = np.array([[True, True, False, False], [False] * 4])
