@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.response_loss import ResponseLoss
+from keras_kd.losses.top_k import refuse_top_k
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -15,9 +16,7 @@ class LogitsMSELoss(ResponseLoss):
     ```
 
     Logits must be the models' own: probabilities fix them only up to a shift, so a model that ends
-    in a plain softmax op, whose logits Keras does not keep, is refused.
-
-    Top-k labels stand for logits that are log-probabilities, and the student is brought to those.
+    in a plain softmax op, whose logits Keras does not keep, is refused, and so are top-k labels.
 
     Args:
         **kwargs: As in `KDLoss`, without a temperature.
@@ -35,6 +34,11 @@ class LogitsMSELoss(ResponseLoss):
 
     Reference: Ba, Caruana, "Do Deep Nets Really Need to be Deep?", NIPS 2014.
     """
+
+    def prepare(self, teacher_value, student_value, context):
+        """Brings both values to logits of one shape."""
+        refuse_top_k(self.name, "teacher", teacher_value)
+        return super().prepare(teacher_value, student_value, context)
 
     def logits_of_probabilities(self, probabilities):
         """Refuses: log-probabilities are logits only up to a shift."""
