@@ -1,5 +1,6 @@
 """Checks of what a TeacherCache is made of."""
 
+import os
 from pathlib import Path
 
 import keras
@@ -12,6 +13,8 @@ _DTYPES = ("float16", "bfloat16", "float32")
 
 def check_path(path) -> Path:
     """Returns the folder, or says why it cannot be one."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`path` must be a folder's name. Received: path={path!r}")
     if "://" in str(path):
         raise ValueError(
             "`path` must be a folder of a mounted file system, for files to be locked and "

@@ -16,14 +16,14 @@ class Component:
         shape: Its shape, without the batch.
         dtype: What it is stored as.
         read_as: What it is read as.
-        activation: `"softmax"` or `"sigmoid"` where the teacher gives probabilities, which are
-            stored as their logits and given back as probabilities; else None.
+        probabilities: Whether it is probabilities, which are stored as the logits of their
+            sigmoids and given back as they were.
     """
 
     shape: tuple
     dtype: str
     read_as: str = "float32"
-    activation: str | None = None
+    probabilities: bool = False
 
     @property
     def size(self) -> int:
@@ -39,13 +39,11 @@ class Component:
         """Returns a tensor `(n, *shape)` from what `encode` gave."""
         values = tf.reshape(tf.io.decode_raw(content, self.dtype), (-1, *self.shape))
         values = tf.cast(values, self.read_as)
-        if self.activation is None:
-            return values
-        return getattr(tf.nn, self.activation)(values)
+        return tf.sigmoid(values) if self.probabilities else values
 
     def plain(self):
-        """Returns the component as it is stored, without the activation."""
-        return dataclasses.replace(self, activation=None)
+        """Returns the component as it is stored: probabilities as logits."""
+        return dataclasses.replace(self, probabilities=False)
 
     def config(self) -> dict:
         """Returns what `Component(**config)` takes."""

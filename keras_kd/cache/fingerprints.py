@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import tempfile
+from pathlib import Path
 
 import keras
 import numpy as np
 
+from keras_kd.features.layer_tree import layer_paths
 from keras_kd.features.uncompiled_config import uncompiled_config
 
 
@@ -45,16 +48,28 @@ def content_digest(batch) -> str:
 
 
 def model_digest(model: keras.Model) -> str:
-    """Returns a digest of a model's config and weights.
+    """Returns a digest of a model's config, weights and vocabularies.
 
     The names of layers do not count: Keras numbers nameless layers over the whole program, so that
-    they change with what was built before.
+    they change with what was built before. Nor does what is `trainable`.
     """
     digest = hashlib.blake2b(_config(model).encode(), digest_size=16)
     for value in model.get_weights():
         digest.update(f"{value.dtype}{value.shape}".encode())
         digest.update(np.ascontiguousarray(value).view(np.uint8).reshape(-1).data)
+    for content in _assets(model):
+        digest.update(content)
     return digest.hexdigest()
+
+
+def _assets(model):
+    """Yields what layers keep in files of their own, as a lookup keeps its vocabulary."""
+    layers = {id(layer): layer for layer in layer_paths(model).values()}.values()
+    for layer in (layer for layer in layers if hasattr(layer, "save_assets")):
+        with tempfile.TemporaryDirectory() as folder:
+            layer.save_assets(folder)
+            for file in sorted(file for file in Path(folder).rglob("*") if file.is_file()):
+                yield file.name.encode() + file.read_bytes()
 
 
 def _config(model):
@@ -69,7 +84,7 @@ def _config(model):
             names = {part["name"]} if isinstance(part.get("name"), str) else set()
             for name in names:
                 numbers.setdefault(name, f"name {len(numbers)}")
-            return {key: anonymous(value) for key, value in part.items()}
+            return {key: anonymous(part[key]) for key in part if key != "trainable"}
         if isinstance(part, list | tuple):
             return [anonymous(value) for value in part]
         return numbers.get(part, part) if isinstance(part, str) else part

@@ -7,10 +7,16 @@ import numpy as np
 
 from keras_kd.cache.components import Component, describe
 from keras_kd.cache.layer_reader import LayerReader
+from keras_kd.cache.probabilities import (
+    SMALLEST,
+    all_of_rows,
+    check_probabilities,
+    find_activation,
+    logits_of,
+    logsumexp,
+)
 from keras_kd.cache.shards import components_of
 from keras_kd.features.model_spec import input_spec, inspect_model
-
-_SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +26,7 @@ class _Leaf:
     values: np.ndarray
     dtype: str
     read_as: str = "float32"
-    activation: str | None = None
+    probabilities: bool = False
 
 
 class Labeller:
@@ -46,7 +52,7 @@ class Labeller:
 
     def learn(self, x):
         """Runs the teacher once, to see what it gives."""
-        given = self._run(x)
+        given = self._run(x, 0)
         outputs = keras.tree.flatten(given["teacher_outputs"])
         kinds = [self._from_logits] * len(outputs)
         if self._from_logits is None and self.is_model:
@@ -54,11 +60,13 @@ class Labeller:
         self.activations = [
             find_activation(value, kind) for value, kind in zip(outputs, kinds, strict=True)
         ]
-        self.structure, leaves = describe(self._leaves(given))
+        self.structure, leaves = describe(self._leaves(given, 0))
         self.components = [
-            Component(leaf.values.shape[1:], leaf.dtype, leaf.read_as, leaf.activation)
+            Component(leaf.values.shape[1:], leaf.dtype, leaf.read_as, leaf.probabilities)
             for leaf in leaves
         ]
+        for leaf in leaves:
+            _check_size(leaf.values, leaf.dtype, 0)
 
     def config(self) -> dict:
         """Returns what `recall` takes."""
@@ -81,10 +89,10 @@ class Labeller:
             position: The first example's number, for messages.
 
         Raises:
-            ValueError: If the teacher's answer is not finite, too large for the stored dtype, or of
-                another shape than before.
+            ValueError: If the teacher's answer is not finite, too large for the stored dtype, of
+                another shape than before, or no longer probabilities.
         """
-        structure, leaves = describe(self._leaves(self._run(x)))
+        structure, leaves = describe(self._leaves(self._run(x, position), position))
         values = [leaf.values for leaf in leaves]
         found = [value.shape[1:] for value in values]
         expected = [component.shape for component in self.components]
@@ -94,10 +102,10 @@ class Labeller:
                 f"{found} from example {position} on, {expected} before"
             )
         for value, component in zip(values, self.components, strict=True):
-            _check_finite(value, component.dtype, position)
+            _check_size(value, component.dtype, position)
         return values
 
-    def _run(self, x):
+    def _run(self, x, position):
         if self.is_model:
             if keras.backend.backend() != "tensorflow":
                 x = keras.tree.map_structure(np.asarray, x)
@@ -114,13 +122,15 @@ class Labeller:
                     "The teacher must give one row an example. Received: an array of shape "
                     f"{leaf.shape} for {rows} examples"
                 )
+            _check_finite(leaf, position)
         return given
 
-    def _leaves(self, given):
+    def _leaves(self, given, position):
         activations = iter(self.activations)
         leaves = {
             "teacher_outputs": keras.tree.map_structure(
-                lambda value: self._output(value, next(activations)), given["teacher_outputs"]
+                lambda value: self._output(value, next(activations), position),
+                given["teacher_outputs"],
             )
         }
         if self._reads_layers:
@@ -129,12 +139,15 @@ class Labeller:
             )
         return leaves
 
-    def _output(self, value, activation):
-        logits = value if activation is None else _logits(value, activation)
+    def _output(self, value, activation, position):
+        if activation is not None:
+            check_probabilities(value, self.top_k and activation, position)
         if self.top_k is not None:
-            return self._largest(logits, activation)
-        leaf = _Leaf(logits, self.dtype, activation=activation)
-        return leaf if activation is None else {"probabilities": leaf}
+            return self._largest(logits_of(value, activation), activation)
+        if activation is None:
+            return _Leaf(value, self.dtype)
+        # As independent ones, whatever they are: nothing then depends on a sum of 1.
+        return {"probabilities": _Leaf(logits_of(value, "sigmoid"), self.dtype, probabilities=True)}
 
     def _largest(self, logits, activation):
         classes = logits.shape[-1] if logits.ndim > 1 else 0
@@ -149,85 +162,43 @@ class Labeller:
                 f"`top_k` must be at most the number of classes. Received: top_k={self.top_k}, "
                 f"{classes} classes"
             )
-        log_p = logits - _logsumexp(logits)
+        log_p = logits - logsumexp(logits)
         order = np.argsort(-log_p, axis=-1, kind="stable")
         chosen, rest = order[..., : self.top_k], order[..., self.top_k :]
-        log_rest = np.full(log_p.shape[:-1], np.log(_SMALLEST), "float32")
+        log_rest = np.full(log_p.shape[:-1], np.log(SMALLEST), "float32")
         if rest.shape[-1]:
-            log_rest = _logsumexp(np.take_along_axis(log_p, rest, axis=-1))[..., 0]
+            log_rest = logsumexp(np.take_along_axis(log_p, rest, axis=-1))[..., 0]
         smallest_integers = "uint8" if classes <= 2**8 else "uint16"
         return {
             "log_probabilities": _Leaf(np.take_along_axis(log_p, chosen, axis=-1), self.dtype),
             "indices": _Leaf(
                 chosen, smallest_integers if classes <= 2**16 else "int32", read_as="int32"
             ),
-            "log_rest": _Leaf(np.maximum(log_rest, np.log(_SMALLEST)), self.dtype),
+            "log_rest": _Leaf(log_rest, self.dtype),
         }
-
-
-def find_activation(values, is_logits):
-    """Returns what made an output's values probabilities, or None if they are none.
-
-    Args:
-        values: A batch of them, `(n, ...)`.
-        is_logits: True, False, or None where the model's last layer does not tell.
-
-    Raises:
-        ValueError: If it cannot be known.
-    """
-    if is_logits:
-        return None
-    within = bool(np.all((values >= 0.0) & (values <= 1.0)))
-    sums = values.ndim > 1 and values.shape[-1] > 1 and np.abs(values.sum(-1) - 1.0).max() < 1e-2
-    if within and sums:
-        return "softmax"
-    if is_logits is None and not within:
-        return None
-    if is_logits is None:
-        raise ValueError(
-            "It cannot be known whether the teacher gives probabilities: say from_logits=True "
-            "(logits or real values) or from_logits=False (probabilities). Received: "
-            "from_logits=None, and values from 0 to 1 that do not sum to 1"
-        )
-    if not within:
-        raise ValueError(
-            "Probabilities lie between 0 and 1. Received: from_logits=False, and values from "
-            f"{values.min()} to {values.max()}"
-        )
-    return "sigmoid"
 
 
 def _float32(value):
     return np.asarray(keras.ops.convert_to_numpy(value)).astype("float32", copy=False)
 
 
-def _logits(probabilities, activation):
-    log_p = np.log(np.maximum(probabilities, _SMALLEST))
-    if activation == "softmax":
-        return log_p
-    return log_p - np.log(np.maximum(1.0 - probabilities, _SMALLEST))
-
-
-def _logsumexp(values):
-    largest = values.max(-1, keepdims=True)
-    return largest + np.log(np.exp(values - largest).sum(-1, keepdims=True))
-
-
-def _check_finite(values, dtype, position):
-    if np.issubdtype(values.dtype, np.integer):
-        return
-    with np.errstate(over="ignore"):
-        stored = values.astype("float16") if dtype == "float16" else values
-    if np.isfinite(stored).all():
-        return
-    rows = np.nonzero(~np.isfinite(stored).reshape(len(stored), -1).all(-1))[0]
-    worst = values[rows[0]]
-    if np.isfinite(worst).all():
+def _check_finite(values, position):
+    rows = all_of_rows(np.isfinite(values))
+    if not rows.all():
         raise ValueError(
-            f"The teacher's answer is too large for {dtype}: use dtype='bfloat16' or 'float32'. "
-            f"Received: {np.abs(worst).max():g} for example {position + rows[0]}"
+            "The teacher must give finite numbers. Received: NaN or infinity for example "
+            f"{position + rows.argmin()} ({np.sum(~rows)} of {len(rows)} in this batch)"
         )
-    raise ValueError(
-        "The teacher must give finite numbers. Received: NaN or infinity for example "
-        f"{position + rows[0]} ({len(rows)} of {len(values)} in this batch)"
-    )
+
+
+def _check_size(values, dtype, position):
+    """Raises if the values become infinite as they are stored."""
+    if dtype != "float16":
+        return
+    rows = all_of_rows(np.abs(values) <= np.finfo("float16").max)
+    if not rows.all():
+        raise ValueError(
+            "The teacher's answer is too large for float16: use dtype='bfloat16' or 'float32', in "
+            f"another folder. Received: {np.abs(values[rows.argmin()]).max():g} for example "
+            f"{position + rows.argmin()}"
+        )

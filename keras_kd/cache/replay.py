@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from keras_kd.cache.components import rebuild
+from keras_kd.cache.fixed_order import fixed_order
 from keras_kd.cache.shards import parse_block
 
 _TOGETHER = 16  # examples that are put together at a time, where they are small and of one shape
@@ -28,10 +29,10 @@ def replay(shards, source, header, components) -> tf.data.Dataset:
     def one_pass(view):
         chosen = tf.gather(tf.constant(files), view)
         answers = _answers(chosen, structure, components, blocks_a_file)
-        return _together(_examples(source, view), answers)
+        return _together(_examples(source, view), answers, count)
 
     dataset = one_pass(0) if source.views == 1 else _next_view(source.views).flat_map(one_pass)
-    return dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return fixed_order(dataset).apply(tf.data.experimental.assert_cardinality(count))
 
 
 def _examples(source, view):
@@ -64,19 +65,27 @@ def _answers(files, structure, components, blocks_a_file):
     return blocks.unbatch()
 
 
-def _together(examples, answers):
+def _together(examples, answers, count):
     """Pairs examples with answers.
 
-    A function called for a few examples at a time costs a fraction of one called for each.
+    A function called for a few examples at a time costs a fraction of one called for each. The last
+    batch is never full: it asks for one example more, where data that grew raise their error.
     """
     pairs = tf.data.Dataset.zip((examples, answers))
     leaves = tf.nest.flatten(pairs.element_spec)
     known = all(leaf.shape.is_fully_defined() for leaf in leaves if hasattr(leaf, "shape"))
     dense = all(isinstance(leaf, tf.TensorSpec) for leaf in leaves)
     if dense and known and sum(_size(leaf) for leaf in leaves) <= _SMALL:
-        pairs = tf.data.Dataset.zip((examples.batch(_TOGETHER), answers.batch(_TOGETHER)))
+        size = next(size for size in range(_TOGETHER, 2 * _TOGETHER) if count % size)
+        pairs = tf.data.Dataset.zip((examples.batch(size), answers.batch(size)))
         return pairs.map(_element).unbatch()
+    pairs = tf.data.Dataset.zip((_looking_ahead(examples), answers))
     return pairs.map(_element, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def _looking_ahead(examples):
+    """Gives each example only when the next one, or the end, has been seen."""
+    return examples.window(2, shift=1).flat_map(lambda *parts: tf.data.Dataset.zip(parts).take(1))
 
 
 def _element(example, answer):
@@ -94,8 +103,9 @@ def _size(leaf):
 
 def _next_view(views):
     """A data set of one number: another view each time it is read, all before one comes again."""
-    passes = tf.Variable(0, trainable=False, dtype=tf.int64)
-    seed = tf.random.uniform((), maxval=2**31 - 1, dtype=tf.int32)
+    with tf.device("CPU"):  # where tf.data reads it
+        passes = tf.Variable(0, trainable=False, dtype=tf.int64)
+        seed = tf.random.uniform((), maxval=2**31 - 1, dtype=tf.int32)
 
     def draw(_):
         number = passes.assign_add(1) - 1

@@ -38,7 +38,10 @@ class Source:
                 "Views without augmentation would all be the same: give `augment=f(x, seed)`. "
                 f"Received: views={views}, augment=None"
             )
-        self.dataset, self.augment, self.views = _dataset(dataset), augment, views
+        options = tf.data.Options()
+        options.deterministic = True
+        self.dataset = _dataset(dataset).with_options(options)
+        self.augment, self.views = augment, views
         self.length = int(self.dataset.cardinality())
         if self.length == tf.data.INFINITE_CARDINALITY:
             raise ValueError(
@@ -61,7 +64,7 @@ class Source:
         if self.augment is None:
             yield from ((x, x) for x in self.untouched(size))
         else:
-            yield from self._pairs(view).batch(size).prefetch(2)
+            yield from _batches(self._pairs(view), size)
 
     def expect(self, count):
         """Makes the data raise an error where they turn out longer or shorter than `count`."""
@@ -70,7 +73,7 @@ class Source:
     def untouched(self, size, count=None):
         """Yields the inputs as they are, or the first `count`, in batches of at most `size`."""
         inputs = self.inputs if count is None else self.inputs.take(count)
-        yield from inputs.batch(size).prefetch(2)
+        yield from _batches(inputs, size)
 
     def augmented(self, index, x, view):
         """Returns a view of one example, the same whenever it is asked for."""
@@ -107,7 +110,7 @@ class Source:
         return first
 
     def _head(self):
-        head = next(iter(self.inputs.take(HEAD).batch(HEAD)), None)
+        head = next(_batches(self.inputs.take(HEAD), HEAD), None)
         if head is None:
             raise ValueError("There must be at least one example. Received: an empty dataset")
         return content_digest(head)
@@ -116,10 +119,23 @@ class Source:
         if self.augment is None:
             return {"augmentation": None}
         views = (
-            self._pairs(view).take(_AUGMENTED).batch(_AUGMENTED)
+            _batches(self._pairs(view).take(_AUGMENTED), _AUGMENTED)
             for view in range(min(self.views, _AUGMENTED))
         )
-        return {"augmentation": [content_digest(next(iter(view))[1]) for view in views]}
+        return {"augmentation": [content_digest(next(view)[1]) for view in views]}
+
+
+def _batches(dataset, size):
+    """Yields batches of at most `size` examples, or says why they cannot be put together."""
+    try:
+        yield from dataset.batch(size).prefetch(2)
+    except tf.errors.InvalidArgumentError as error:
+        if "different shapes" not in error.message:
+            raise
+        raise ValueError(
+            "All examples must have one shape: pad or resize them before they are labelled. "
+            f"Received: {error.message.split('. [')[0]}"
+        ) from error
 
 
 def _dataset(data):
@@ -129,6 +145,10 @@ def _dataset(data):
         parts = data
     elif isinstance(data, list | tuple) and 1 <= len(data) <= 3:
         parts = tuple(part for part in data if part is not None)
+        if any(part is None for part in data[: len(parts)]):
+            raise ValueError(
+                "Sample weights belong to labels. Received: dataset=(x, None, sample_weight)"
+            )
     else:
         raise TypeError(
             "`dataset` must be an unbatched tf.data.Dataset, or arrays x, (x, y) or "
@@ -187,14 +207,17 @@ def _check_shape(found, wanted):
     if shape is not None and shape.rank is None:
         return
     if shape is not None and expected is not None:
+        # Keras adds an axis of one to what lacks it, and takes it away.
+        one_more = shape.is_compatible_with(expected[:-1]) and expected[-1:] == (1,)
+        one_less = shape[:-1].is_compatible_with(expected) and shape[-1:] == (1,)
+        if shape.is_compatible_with(expected) or one_more or one_less:
+            return
         if shape.rank == len(expected) + 1:
             raise ValueError(
                 "The dataset must not be batched, since labels belong to single examples: call "
                 f"`unbatch()` on it. Received: elements of shape {tuple(shape)}, where the "
                 f"teacher takes {expected}"
             )
-        if shape.is_compatible_with(expected):
-            return
     raise ValueError(
         "Each example must have the shape of the teacher's input. Received: "
         f"{None if shape is None else tuple(shape)}, expected: {expected}"

@@ -113,7 +113,7 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
         kd_loss: A loss for every output, a dict or list that follows the outputs, or None.
         student: The student.
         student_spec: Its `ModelSpec`.
-        teacher_spec: The teacher's, or None if its outputs travel with the data as logits.
+        teacher_spec: The teacher's, or None if its outputs travel with the data.
 
     Raises:
         TypeError, ValueError: If `kd_loss` does not fit the outputs, or the outputs each other.
@@ -132,7 +132,9 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
         name = "_".join([*(str(key) for key in path), "kd_loss"])
         if theirs is None:
             term = OutputTerm(loss, name, path, path, **place)
-            term.check(paths[path], paths[path], student_spec.is_logits[index], True)
+            # What travels with the data is logits, unless it or the loss says otherwise.
+            logits = getattr(loss, "teacher_from_logits", None) is not False
+            term.check(paths[path], paths[path], student_spec.is_logits[index], logits)
         else:
             teacher_path = path if len(paths) > 1 or len(theirs) > 1 else next(iter(theirs))
             if teacher_path not in theirs:

@@ -55,6 +55,12 @@ class ResponseLoss(DistillationLoss):
             as_they_are = vars(type(self)).get("reads_top_k", False)
             return labels if as_they_are else dense_logits(labels, student.shape[-1]), student
         refuse_top_k(self.name, "teacher", teacher_value)
+        if is_probabilities and self.teacher_from_logits:
+            raise ValueError(
+                f"{self.name}: the teacher is declared to return logits, but its value says that "
+                "it is probabilities. Received: teacher_from_logits=True, a dict of "
+                "['probabilities']"
+            )
         declared = False if is_probabilities else self.teacher_from_logits
         teacher = self._logits(teacher_value, declared, context.get("teacher_from_logits"))
         teacher, student = super().prepare(teacher, student, context)

@@ -6,7 +6,7 @@ from formulas import sigmoid, softmax
 from gradients import gradient
 from keras import activations, ops
 
-from keras_kd.losses import RegressionLoss
+from keras_kd.losses import KDLoss, RegressionLoss
 from keras_kd.losses.response_loss import ResponseLoss
 
 pytestmark = pytest.mark.core
@@ -137,3 +137,9 @@ def test_a_users_response_loss_receives_logits_also_of_probabilities():
     np.testing.assert_allclose(
         run(loss, student, softmax(student)), student[:, 0] - student[:, 1], rtol=1e-4
     )
+
+
+def test_logits_that_say_that_they_are_probabilities_are_refused():
+    teacher, student = draw((3, 4))
+    with pytest.raises(ValueError, match=r"declared to return logits.*teacher_from_logits=True"):
+        KDLoss(teacher_from_logits=True)({"probabilities": softmax(teacher)}, student)
