@@ -1,14 +1,11 @@
 """Labels what a cache does not hold yet, and checks what it holds."""
 
-import contextlib
-
 import keras
-import tensorflow as tf
 
 from keras_kd.cache.components import rows_of
 from keras_kd.cache.fingerprints import ContentDigest
 from keras_kd.cache.progress import progress
-from keras_kd.cache.shards import ShardWriter
+from keras_kd.cache.shards import ShardWriter, writing
 
 _WAY_OUT = "Give the data that were labelled, or label these into another folder"
 
@@ -120,7 +117,7 @@ class Filling:
                 f"{first + shard.examples - 1}"
             )
         if shard.writer is not None:
-            with _writing(self.shards.folder):
+            with writing(self.shards.folder):
                 shard.writer.close(content=content)
             shard.writer = None
 
@@ -146,19 +143,8 @@ class _Passing:
         self.digest.update(keras.tree.map_structure(lambda leaf: leaf[rows], x))
         self.examples += rows.stop - rows.start
         if self.writer is not None:
-            with _writing(self.writer.file.parent):
+            with writing(self.writer.file.parent):
                 self.writer.write([answer[rows] for answer in answers])
-
-
-@contextlib.contextmanager
-def _writing(folder):
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        raise OSError(
-            "The labels could not be written; complete shards stay and are not labelled again. "
-            f"Received: {error}, in '{folder}'"
-        ) from error
 
 
 def _split(position, count, size):

@@ -1,5 +1,6 @@
 """The files of a cache."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,7 +24,8 @@ class Shards:
     view-000/shard-00000.json     its checksum: a shard counts from the moment that this is there
     ```
 
-    Every file is written under another name, flushed to the disk and renamed.
+    Every file is written under another name, flushed to the disk and renamed. A .json file holds
+    its own checksum.
 
     Args:
         folder: Where the files are.
@@ -39,7 +41,8 @@ class Shards:
 
     def begin(self, header: dict):
         """Writes the header."""
-        _write_json(self.folder / "cache.json", header)
+        with writing(self.folder):
+            _write_json(self.folder / "cache.json", header)
 
     @property
     def examples(self) -> int | None:
@@ -49,7 +52,8 @@ class Shards:
 
     def end(self, examples: int):
         """Notes how many examples there are."""
-        _write_json(self.folder / "examples.json", {"examples": examples})
+        with writing(self.folder):
+            _write_json(self.folder / "examples.json", {"examples": examples})
 
     def file(self, view: int, number: int) -> Path:
         """Returns the file of one shard."""
@@ -65,9 +69,9 @@ class Shards:
         seal = _read_json(file.with_suffix(".json"))
         if seal is None:
             return None
-        size = file.stat().st_size if file.exists() else "missing"
-        if size != seal["bytes"]:
-            raise _damaged(file, f"{seal['bytes']} bytes", f"{size} bytes")
+        found = f"{file.stat().st_size} bytes" if file.exists() else "no file"
+        if found != f"{seal['bytes']} bytes":
+            raise _damaged(file, f"{seal['bytes']} bytes", found)
         return seal
 
     def check(self, view: int, number: int):
@@ -156,6 +160,18 @@ def components_of(header) -> list:
     return [Component(**{**each, "shape": tuple(each["shape"])}) for each in header["components"]]
 
 
+@contextlib.contextmanager
+def writing(folder):
+    """Says what became of the labels where a file cannot be written."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise OSError(
+            "The labels could not be written; complete shards stay and are not labelled again. "
+            f"Received: {error}, in '{folder}'"
+        ) from error
+
+
 def _damaged(file, expected, received):
     return OSError(
         f"A shard of the cache is damaged: {expected} expected. Received: {received} in "
@@ -175,18 +191,31 @@ def _flush(file):
 
 def _read_json(file):
     try:
-        return json.loads(file.read_text())
+        found = json.loads(file.read_text())
+        if found["checksum"] != _digest(found["content"]):
+            raise ValueError("its checksum is another")
+        return found["content"]
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise OSError(
-            f"A file of the cache cannot be read: JSON expected. Received: '{file}' ({error})"
+            "A file of the cache cannot be read: JSON with its checksum expected. "
+            f"Received: '{file}' ({error})"
         ) from error
 
 
 def _write_json(file, content):
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    unfinished.write_text(json.dumps(content, indent=1))
-    _flush(unfinished)
-    os.replace(unfinished, file)
+    try:
+        unfinished.write_text(
+            json.dumps({"content": content, "checksum": _digest(content)}, indent=1)
+        )
+        _flush(unfinished)
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _digest(content):
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

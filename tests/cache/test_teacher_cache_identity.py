@@ -12,6 +12,7 @@ from caching import Lines, assert_labelled, numbers, outputs, predicted
 from models_for_tests import net
 
 from keras_kd import TeacherCache
+from keras_kd.cache.shards import Shards
 
 pytestmark = pytest.mark.core
 
@@ -219,8 +220,8 @@ def test_another_augmentation_is_refused(tmp_path):
 
 def test_another_format_is_refused(tmp_path):
     TeacherCache(tmp_path, Lines()).label(numbers(6))
-    file = tmp_path / "cache.json"
-    file.write_text(file.read_text().replace('"format": 1', '"format": 0'))
+    shards = Shards(tmp_path)
+    shards.begin({**shards.header, "format": 0})
     with pytest.raises(ValueError, match=r"another version.*Received: 1, cached: 0"):
         TeacherCache(tmp_path, Lines()).label(numbers(6))
 
