@@ -26,6 +26,8 @@ import numpy as np
 import tensorflow as tf
 from setup_lines import setup_lines
 from speed_pairs import PAIRS
+from speed_teacher import teacher_lines
+from speed_xla import xla_lines
 
 import keras_kd
 from keras_kd.evaluation.run_report import markdown_table
@@ -143,7 +145,7 @@ class Bench:
         from keras_kd.teachers.in_dtype import in_dtype
 
         running = in_dtype(self.teacher, dtype)
-        step = tf.function(lambda x: running(x, training=False), jit_compile=True)
+        step = tf.function(lambda x: running(x, training=False))
         batches = [
             tf.constant(self.x[i : i + self.settings.batch_size])
             for i in range(0, len(self.x), self.settings.batch_size)
@@ -332,7 +334,9 @@ def main(arguments=None):
     for name in [options.pair] if options.pair else PAIRS:
         print("\n".join(table(name, options, settings)), flush=True)
     if not options.pair:
-        print("\n".join(storage_lines(settings)))
+        print("\n".join(storage_lines(settings)), flush=True)
+        print("\n".join(teacher_lines(settings.repeats, options.small)), flush=True)
+        print("\n".join(xla_lines(settings.repeats, options.small)), flush=True)
     print("\n".join(setup_lines("benchmarks/speed.py")))
 
 
