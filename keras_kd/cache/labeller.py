@@ -115,6 +115,9 @@ class Labeller:
             x = keras.tree.map_structure(np.asarray, x)
             given = {"teacher_outputs": self.teacher(x)}
         given = keras.tree.map_structure(_float32, given)
+        outputs = keras.tree.flatten(given["teacher_outputs"])
+        if len(outputs) == 1:  # an output of its own needs no name
+            given["teacher_outputs"] = outputs[0]
         rows = len(keras.tree.flatten(x)[0])
         for leaf in keras.tree.flatten(given):
             if leaf.ndim < 1 or len(leaf) != rows:

@@ -28,7 +28,8 @@ class TeacherCache:
          with `layers`: "teacher_features" {name: value} and "index", the example's position, too
     ```
 
-    Answers are float32 tensors without the batch, in the structure of the teacher's outputs; what
+    Answers are float32 tensors without the batch, in the structure of the teacher's outputs (one
+    output alone is one tensor); what
     is known to be probabilities is `{"probabilities": p}` (kept as logits, which lose less in half
     precision), and with `top_k` `{"log_probabilities": (k,), "indices": (k,), "log_rest": ()}`:
     the k largest, and the mass that remains, which losses spread evenly over the other classes.

@@ -5,6 +5,7 @@ from keras import ops
 from keras_kd.features.carried_features import CarriedFeatures
 from keras_kd.features.output_term import follow, one_weight
 from keras_kd.features.recording import Recording
+from keras_kd.losses.top_k import is_one_value
 
 
 def answer(teacher, carried):
@@ -45,11 +46,13 @@ def term_distances(output_terms, feature_terms, step, y_pred, sample_weight):
             f"Received: x={type(step.inputs).__name__}"
         )
     context = {name: value for name, value in step.context.items() if name != "labels"}
+    carried = isinstance(step.teacher, CarriedFeatures)
+    one = carried and is_one_value(step.teacher_outputs)
     kd_loss = ops.zeros(())
     for term in output_terms:
         distance = term.distance(
             follow(term.student_path, y_pred),
-            follow(term.teacher_path, step.teacher_outputs),
+            follow(() if one else term.teacher_path, step.teacher_outputs),
             term.part_of(sample_weight),
             labels=term.part_of(step.context["labels"]),
             **context,

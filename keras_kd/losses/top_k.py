@@ -23,6 +23,11 @@ _KEYS = ("log_probabilities", "indices", "log_rest")
 _LOG_SMALLEST = math.log(1.2e-38)
 
 
+def is_one_value(outputs):
+    """Whether a dict that a cache gives is one output's value, not the outputs of a model."""
+    return isinstance(outputs, dict) and set(outputs) in ({*_KEYS}, {"probabilities"})
+
+
 def refuse_top_k(name, what, value):
     """Raises a ValueError if `value`, or one of a list of values, is top-k labels."""
     for each in value if isinstance(value, list | tuple) else [value]:

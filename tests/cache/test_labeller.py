@@ -150,7 +150,13 @@ def test_a_student_learns_from_top_k_labels_as_from_the_teacher_where_k_is_all(t
 
 @pytest.mark.parametrize(
     "name",
-    ["FitNetLoss", "MiniLMLoss", "ABLoss", "CRDLoss"],
+    [
+        "FitNetLoss",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("MiniLMLoss", "ABLoss", "CRDLoss")
+        ),
+    ],
 )
 def test_layers_teach_what_those_of_a_live_teacher_do(tmp_path, name):
     ours = {

@@ -159,6 +159,7 @@ def test_fit_draws_another_view_in_each_epoch(tmp_path):
     assert set(found[:VIEWS]) == set(found[VIEWS:])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are TensorFlow's")
 def test_views_reach_replicas(tmp_path):
     found = fitted(tmp_path, tf.distribute.MirroredStrategy(["cpu:0"]), epochs=4 * VIEWS)
