@@ -51,6 +51,7 @@ class TeacherCache:
     Example:
 
     >>> import keras, keras_kd, numpy as np, tempfile
+    >>> keras.config.disable_interactive_logging()  # no progress bar
     >>> teacher = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     >>> cache = keras_kd.TeacherCache(tempfile.mkdtemp(), teacher)
     >>> train = cache.label((np.eye(4, dtype="float32"), np.array([0, 1, 2, 0])))
