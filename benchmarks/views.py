@@ -39,8 +39,8 @@ class Settings:
     """How much of everything."""
 
     images: int = 2_000
-    epochs: int = 16
-    views: tuple = (1, 2, 4, 8)
+    epochs: int = 12
+    views: tuple = (1, 4, 8)
     seeds: tuple = (0, 1, 2)
     test: int = 10_000
     batch_size: int = 64

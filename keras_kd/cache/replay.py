@@ -1,12 +1,14 @@
 """The data set that a student trains on: the examples, and what the teacher said of them."""
 
+import math
+
 import tensorflow as tf
 
 from keras_kd.cache.components import rebuild
 from keras_kd.cache.fixed_order import fixed_order
 from keras_kd.cache.shards import parse_block
 
-_TOGETHER = 16  # examples that are put together at a time, where they are small and of one shape
+_TOGETHER = 16  # examples that are held at a time
 _SMALL = 2**20  # bytes of an example
 _FILES_AHEAD = 4
 
@@ -21,6 +23,7 @@ def replay(shards, source, header, components) -> tf.data.Dataset:
         components: The `Component`s.
     """
     count, size = shards.examples, header["shard_examples"]
+    may_grow = source.length < 0
     source.expect(count)
     numbers = range(-(-count // size))
     files = [[str(shards.file(v, n)) for n in numbers] for v in range(source.views)]
@@ -28,8 +31,9 @@ def replay(shards, source, header, components) -> tf.data.Dataset:
 
     def one_pass(view):
         chosen = tf.gather(tf.constant(files), view)
-        answers = _answers(chosen, structure, components, blocks_a_file)
-        return _together(_examples(source, view), answers, count)
+        blocks = _blocks(chosen, structure, components, blocks_a_file)
+        examples = _examples(source, view)
+        return _together(_looking_ahead(examples, count) if may_grow else examples, blocks, count)
 
     dataset = one_pass(0) if source.views == 1 else _next_view(source.views).flat_map(one_pass)
     return fixed_order(dataset).apply(tf.data.experimental.assert_cardinality(count))
@@ -37,19 +41,19 @@ def replay(shards, source, header, components) -> tf.data.Dataset:
 
 def _examples(source, view):
     if source.augment is None:
-        return source.dataset.enumerate()
+        return source.dataset
 
     def augment(index, element):
         x, *rest = element if isinstance(element, tuple) else (element,)
         x = source.augmented(index, x, view)
-        return index, (x, *rest) if isinstance(element, tuple) else x
+        return (x, *rest) if isinstance(element, tuple) else x
 
     # TensorFlow fails to fuse a parallel map with a batch inside `flat_map`: a prefetch parts them.
     examples = source.dataset.enumerate().map(augment, num_parallel_calls=tf.data.AUTOTUNE)
     return examples.prefetch(_TOGETHER)
 
 
-def _answers(files, structure, components, blocks_a_file):
+def _blocks(files, structure, components, blocks_a_file):
     """Reads the shards in their order, the next ones already while one is given out."""
     records = tf.data.Dataset.from_tensor_slices(files).interleave(
         tf.data.TFRecordDataset,
@@ -58,47 +62,47 @@ def _answers(files, structure, components, blocks_a_file):
         num_parallel_calls=_FILES_AHEAD,
         deterministic=True,
     )
-    blocks = records.map(
+    return records.map(
         lambda record: rebuild(structure, parse_block(record, components)),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    return blocks.unbatch()
 
 
-def _together(examples, answers, count):
-    """Pairs examples with answers.
+def _together(examples, blocks, count):
+    """Pairs examples with answers; a function so small is fastest where it is called."""
+    parts = [examples, blocks.unbatch()]
+    if "teacher_features" in blocks.element_spec:
+        parts.append(tf.data.Dataset.range(count, output_type=tf.int32))
+    return tf.data.Dataset.zip(tuple(parts)).map(_element, synchronous=True)
 
-    A function called for a few examples at a time costs a fraction of one called for each. The last
-    batch is never full: it asks for one example more, where data that grew raise their error.
+
+def _looking_ahead(examples, count):
+    """Gives the last example only when the end has been seen: data that grew raise an error there.
+
+    The last batch is never full, so that it asks for one example more.
     """
-    pairs = tf.data.Dataset.zip((examples, answers))
-    leaves = tf.nest.flatten(pairs.element_spec)
-    known = all(leaf.shape.is_fully_defined() for leaf in leaves if hasattr(leaf, "shape"))
-    dense = all(isinstance(leaf, tf.TensorSpec) for leaf in leaves)
-    if dense and known and sum(_size(leaf) for leaf in leaves) <= _SMALL:
+    if _bytes(examples.element_spec) <= _SMALL:
         size = next(size for size in range(_TOGETHER, 2 * _TOGETHER) if count % size)
-        pairs = tf.data.Dataset.zip((examples.batch(size), answers.batch(size)))
-        return pairs.map(_element).unbatch()
-    pairs = tf.data.Dataset.zip((_looking_ahead(examples), answers))
-    return pairs.map(_element, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def _looking_ahead(examples):
-    """Gives each example only when the next one, or the end, has been seen."""
+        return examples.batch(size).unbatch()
     return examples.window(2, shift=1).flat_map(lambda *parts: tf.data.Dataset.zip(parts).take(1))
 
 
-def _element(example, answer):
-    index, element = example
+def _bytes(spec):
+    """Returns the size of an element, infinite where it is not known or no tensor."""
+    leaves = tf.nest.flatten(spec)
+    if not all(isinstance(leaf, tf.TensorSpec) for leaf in leaves):
+        return math.inf
+    if not all(leaf.shape.is_fully_defined() for leaf in leaves):
+        return math.inf
+    return sum(leaf.shape.num_elements() * leaf.dtype.size for leaf in leaves)
+
+
+def _element(element, answer, number=None):
     x, *rest = element if isinstance(element, tuple) else (element,)
     x = {"inputs": x, **answer}
-    if "teacher_features" in answer:
-        x["index"] = tf.cast(index, tf.int32)
+    if number is not None:
+        x["index"] = number
     return (x, *rest) if isinstance(element, tuple) else x
-
-
-def _size(leaf):
-    return leaf.shape.num_elements() * (leaf.dtype.size or 1)
 
 
 def _next_view(views):
