@@ -91,6 +91,6 @@ def attention_rows(examples):
             "AttentionLoss", attention, distance="mse", name="attention_loss_mse"
         ),
         "hidden_state_loss": row("HiddenStateLoss", tokens),
-        "mini_lm_loss": row("MiniLMLoss", {"attention2": "attention4"}),
+        "mini_lm_loss": row("MiniLMLoss", {"attention2": "attention4"}, relation_heads=2),
         "pkd_loss": row("PKDLoss", {"pool": "pool"}),
     }

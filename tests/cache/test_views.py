@@ -192,6 +192,15 @@ def test_an_augmentation_that_differs_each_time_is_refused(tmp_path):
         labelled(tmp_path, restless)
 
 
+def test_an_augmentation_with_numbers_from_the_global_seed_is_refused(tmp_path):
+    def ordered(x, seed):
+        return x + tf.random.uniform(tf.shape(x), seed=1)
+
+    tf.random.set_seed(3)  # from here on every reading draws the same numbers, in its order
+    with pytest.raises(ValueError, match=r"the same for the same example and seed.*stateless"):
+        labelled(tmp_path, ordered)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
