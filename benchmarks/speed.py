@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 from setup_lines import setup_lines
 from speed_pairs import PAIRS
+from speed_storage import format_lines, reading_line
 from speed_teacher import teacher_lines
 from speed_xla import xla_lines
 
@@ -39,6 +40,7 @@ THEIRS_INSIDE = "`keras.distillation`, one feature layer"
 LIVE, LIVE_HALF = "live, float32", "live, bfloat16"
 INSIDE = "live, one feature layer"
 MEMORY, DISK, TOP = "cached in memory", "cached on disk", "cached on disk, top 3"
+WEIGHED = (PLAIN, LIVE, DISK)  # whose memory is measured
 PLAIN_AUGMENTED, VIEWS = "`student.fit`, augmented", "cached on disk, 4 views"
 
 
@@ -48,7 +50,7 @@ class Settings:
 
     batch_size: int = 64
     steps: int | None = None  # None for the pair's own
-    repeats: int = 7
+    repeats: int = 5
     small: bool = False
 
 
@@ -224,7 +226,7 @@ def table(name, options, settings):
                 ratio(rates[row], rates[base]),
                 ratio(rates[row], rates[against]),
                 f"{middle[row] / bounds[row]:.2f}" if row in bounds else "",
-                f"{peak_memory(name, row, options):,}",
+                f"{peak_memory(name, row, options):,}" if row in WEIGHED else "",
                 bench.bytes.get(row, ""),
                 *(duration(labelling + n * pair.examples / middle[row]) for n in (1, 10, 100)),
             ]
@@ -269,32 +271,22 @@ def duration(seconds):
 
 
 def storage_lines(settings):
-    """Reading labels of 10 classes, and memory when ten times as many are written."""
-    count = 20_000 if settings.small else 400_000
-    answers = np.random.default_rng(0).normal(size=(count, 10)).astype("float32")
-    with tempfile.TemporaryDirectory() as folder:
-        cache = keras_kd.TeacherCache(folder, lambda i: answers[i])
-        labelled = cache.label(np.arange(count), batch_size=1024).batch(1024)
-        rates = []
-        for _ in range(settings.repeats):
-            start = time.perf_counter()
-            for _ in labelled:
-                pass
-            rates.append(count / (time.perf_counter() - start))
+    """What reading, writing and labelling many examples cost."""
     few, many = (10_000, 20_000) if settings.small else (100_000, 1_000_000)
     memory = {}
     for examples in (few, many):
         command = [sys.executable, __file__, "--label", str(examples)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         memory[examples] = int(done.stdout.split()[-1])
+    count = few if settings.small else 4 * few
     return [
         "## Storage",
         "",
-        f"- reading labels of 10 classes with their examples' numbers: {np.median(rates):,.0f} "
-        f"examples/s, median of {len(rates)} ({min(rates):,.0f} to {max(rates):,.0f})",
+        reading_line(count, settings.repeats),
         f"- peak memory of labelling {few:,} examples: {memory[few]:,} MiB; {many:,} examples: "
         f"{memory[many]:,} MiB, {memory[many] / memory[few]:.2f} of it",
         "",
+        *format_lines(count, settings.repeats),
     ]
 
 
@@ -336,7 +328,7 @@ def main(arguments=None):
     if not options.pair:
         print("\n".join(storage_lines(settings)), flush=True)
         print("\n".join(teacher_lines(settings.repeats, options.small)), flush=True)
-        print("\n".join(xla_lines(settings.repeats, options.small)), flush=True)
+        print("\n".join(xla_lines(min(3, settings.repeats), options.small)), flush=True)
     print("\n".join(setup_lines("benchmarks/speed.py")))
 
 
