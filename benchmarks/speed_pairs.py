@@ -55,8 +55,9 @@ def images(name):
 def sentences(count, data_dir):
     import tensorflow_datasets as tfds
 
-    data = tfds.load("sst2_sentences", split="train", data_dir=data_dir, as_supervised=True)
-    text, label = next(data.batch(count).as_numpy_iterator())
+    data = tfds.load("sst2_sentences", split="train", data_dir=data_dir)
+    batch = next(data.batch(count).as_numpy_iterator())
+    text, label = batch["sentence"], batch["label"]
     words = keras.layers.TextVectorization(WORDS, output_sequence_length=LENGTH)
     words.adapt(text)
     return np.asarray(words(text), "int32"), label

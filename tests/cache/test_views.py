@@ -210,7 +210,6 @@ def test_an_augmentation_with_numbers_from_the_global_seed_is_refused(tmp_path):
         ({"views": 2}, ValueError, r"all be the same: give `augment=f\(x, seed\)`.*augment=None"),
         ({"augment": "flip"}, TypeError, r"function f\(x, seed\). Received: augment='flip'"),
     ],
-    ids=str,
 )
 def test_wrong_arguments_are_refused(tmp_path, arguments, error, message):
     with pytest.raises(error, match=message):
