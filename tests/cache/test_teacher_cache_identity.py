@@ -194,7 +194,6 @@ SETTINGS = {"dtype": "float32", "layers": ["hidden"]}
         ({}, {"augment": flipped, "views": 2}, "Received: views=2, cached: views=1"),
         ({}, {"augment": flipped}, "was made with another augmentation. Give that function"),
     ],
-    ids=str,
 )
 def test_other_settings_are_refused(labelled_model, made, asked, message):
     path, teacher, x = labelled_model
