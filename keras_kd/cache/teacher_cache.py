@@ -29,10 +29,10 @@ class TeacherCache:
     ```
 
     Answers are float32 tensors without the batch, in the structure of the teacher's outputs (one
-    output alone is one tensor); what
-    is known to be probabilities is `{"probabilities": p}` (kept as logits, which lose less in half
-    precision), and with `top_k` `{"log_probabilities": (k,), "indices": (k,), "log_rest": ()}`:
-    the k largest, and the mass that remains, which losses spread evenly over the other classes.
+    output alone is one tensor); what is known to be probabilities is `{"probabilities": p}` (kept
+    as logits, which lose less in half precision), and with `top_k`
+    `{"log_probabilities": (k,), "indices": (k,), "log_rest": ()}`: the k largest, and the mass that
+    remains, which losses spread evenly over the other classes.
 
     Args:
         path: A folder for this data set's answers, made if it is not there.
@@ -119,9 +119,12 @@ class TeacherCache:
         if self._is_missing(header):
             self._need_teacher()
             with alone(self.path, "label"):
+                passed = self._is_missing(header)  # not if the process that was waited for did all
                 filling.label()
             self._report()
         else:
+            passed = False
+        if not passed:
             filling.check(whole=check == "all")
         self._check_files(header)
         return replay(self._shards, source, header, components_of(header))
