@@ -1,5 +1,6 @@
 """Labelling goes on where it was, and nothing that is damaged is ever read."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -14,6 +15,7 @@ from caching import Lines, assert_labelled, lines, numbers
 
 import keras_kd
 from keras_kd import TeacherCache
+from keras_kd.cache import teacher_cache
 
 EXAMPLES = 100
 X = numbers(EXAMPLES)
@@ -141,6 +143,24 @@ def test_of_two_processes_the_second_waits(tmp_path):
     assert (one.returncode, two.returncode) == (0, 0), told
     assert sum("Another process is at work" in text for text in told) == 1
     assert_labelled(cache_of(tmp_path).label(X), X)
+
+
+def test_who_waited_for_another_process_has_the_same_data_or_is_refused(tmp_path, monkeypatch):
+    @contextlib.contextmanager
+    def while_another_labels(folder, role, alone=teacher_cache.alone):
+        monkeypatch.undo()
+        if role == "label":
+            cache_of(tmp_path).label(X)
+        with alone(folder, role):
+            yield
+
+    other = X.copy()
+    other[50] += 1.0  # beyond the examples that are looked at before the teacher is asked
+    cache = cache_of(tmp_path)
+    cache._begin(other, None, 1, 256)  # as far as both processes come before one has to wait
+    monkeypatch.setattr(teacher_cache, "alone", while_another_labels)
+    with pytest.raises(ValueError, match="not the one that was labelled"):
+        cache.label(other)
 
 
 FULL = """
