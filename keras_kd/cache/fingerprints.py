@@ -63,13 +63,28 @@ def model_digest(model: keras.Model) -> str:
 
 
 def _assets(model):
-    """Yields what layers keep in files of their own, as a lookup keeps its vocabulary."""
-    layers = {id(layer): layer for layer in layer_paths(model).values()}.values()
-    for layer in (layer for layer in layers if hasattr(layer, "save_assets")):
-        with tempfile.TemporaryDirectory() as folder:
-            layer.save_assets(folder)
-            for file in sorted(file for file in Path(folder).rglob("*") if file.is_file()):
-                yield file.name.encode() + file.read_bytes()
+    """Yields what layers keep in files, as a lookup its vocabulary and a SavedModel its graph."""
+    for layer in {id(layer): layer for layer in layer_paths(model).values()}.values():
+        if isinstance(layer, keras.layers.TFSMLayer):
+            yield from _saved_model(Path(layer.filepath))
+        elif hasattr(layer, "save_assets"):
+            with tempfile.TemporaryDirectory() as folder:
+                layer.save_assets(folder)
+                yield from _contents(Path(folder))
+
+
+def _saved_model(folder):
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            "A teacher that is a SavedModel is known by its files, which must still be there. "
+            f"Received: filepath='{folder}', no folder"
+        )
+    return _contents(folder)
+
+
+def _contents(folder):
+    for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+        yield file.name.encode() + file.read_bytes()
 
 
 def _config(model):
@@ -84,7 +99,8 @@ def _config(model):
             names = {part["name"]} if isinstance(part.get("name"), str) else set()
             for name in names:
                 numbers.setdefault(name, f"name {len(numbers)}")
-            return {key: anonymous(part[key]) for key in part if key != "trainable"}
+            unsaid = {"trainable", *(["filepath"] if "call_endpoint" in part else [])}
+            return {key: anonymous(part[key]) for key in part if key not in unsaid}
         if isinstance(part, list | tuple):
             return [anonymous(value) for value in part]
         return numbers.get(part, part) if isinstance(part, str) else part

@@ -24,7 +24,7 @@ _CHANGED = {
         "Use those, or label the data into another folder",
     ),
     "teacher": (
-        "holds the answers of another teacher, in its config or its weights",
+        "holds the answers of another teacher, in its config, its weights or its file",
         "Load that teacher, or label the data into another folder",
     ),
     "data": (
@@ -49,6 +49,8 @@ def identity(settings, teacher, source) -> dict:
     found = {"format": _FORMAT, "settings": {**settings, "views": source.views}}
     if isinstance(teacher, keras.Model):
         found["teacher"] = model_digest(teacher)
+    elif hasattr(teacher, "fingerprint"):
+        found["teacher"] = str(teacher.fingerprint())
     elif teacher is not None:
         found["teacher"] = "a function"
     return {**found, **source.digests()}
@@ -83,7 +85,8 @@ def compare(header, wanted, folder):
 def compare_answers(shards, header, labeller, source):
     """Raises a ValueError if a function does not answer as it did when the cache was begun.
 
-    A function has no config and no weights: it is known by its answers to the first examples.
+    A function has no config and no weights: where it brings no `fingerprint` either, its answers to
+    the first examples are all that it is known by.
     """
     if labeller.is_model or shards.seal(0, 0) is None:
         return

@@ -42,8 +42,8 @@ def check_models(student, teacher):
             continue
         if not isinstance(model, keras.Model):
             raise TypeError(
-                f"`{role}` must be a keras.Model. Received: {role}={model!r} of type "
-                f"{type(model).__name__}"
+                f"`{role}` must be a keras.Model.{_way_in(role, model)} "
+                f"Received: {role}={model!r} of type {type(model).__name__}"
             )
         if not model.built:
             raise ValueError(
@@ -59,6 +59,18 @@ def check_models(student, teacher):
             f"other. Received: student '{student.name}', teacher '{teacher.name}', "
             f"{len(shared)} shared variables"
         )
+
+
+def _way_in(role, given):
+    """Returns how something else than a model can be a teacher, if it can."""
+    if isinstance(given, keras.layers.Layer):
+        return " Put a layer into one: keras.Sequential([keras.Input(shape), layer])."
+    if role == "teacher" and callable(given):
+        return (
+            " A function teaches through its answers: label the data with "
+            "keras_kd.TeacherCache(path, function), and train Distiller(student) on these."
+        )
+    return ""
 
 
 def check_batch_size(losses, size):
