@@ -1,5 +1,8 @@
-"""Image-classification data for the demo, the benchmarks and the notebooks."""
+"""Data sets in one form for the demo, the benchmarks and the notebooks."""
 
+from keras_kd.data.check_same_tokens import check_same_tokens as check_same_tokens
 from keras_kd.data.digits import digits as digits
 from keras_kd.data.image_classification import image_classification as image_classification
 from keras_kd.data.image_data import ImageData as ImageData
+from keras_kd.data.text_classification import text_classification as text_classification
+from keras_kd.data.text_data import TextData as TextData

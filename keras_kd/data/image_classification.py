@@ -1,11 +1,11 @@
 """Any image-classification set of TensorFlow Datasets, by name."""
 
-import difflib
 import math
 import os
-from pathlib import Path
 
 from keras_kd.data.image_data import ImageData
+from keras_kd.data.tfds_builder import tfds_builder
+from keras_kd.data.three_splits import three_splits
 
 _LARGEST_CACHE = 2**30  # bytes of one split that are kept decoded in memory
 
@@ -19,10 +19,7 @@ def image_classification(
     """Loads an image-classification set of TensorFlow Datasets.
 
     A set that is already in `data_dir` is read from there with no network; any other is downloaded
-    by TFDS. The test split is the set's own, or its labelled validation split where it has no test
-    split, or the last tenth of its training split. Where the set's own validation split is not
-    there or is already used as the test split, the last tenth of what remains for training
-    validates.
+    by TFDS. Splits that a set does not have are made as in `three_splits`.
 
     Args:
         name: A TFDS name, such as `"mnist"` or `"oxford_flowers102"`; `"name/config"` picks one
@@ -38,12 +35,7 @@ def image_classification(
         ValueError: If there is no set of that name, if the set holds not exactly one image of 8
             bits and one class label an example, or if it has no training split.
     """
-    import tensorflow_datasets as tfds
-
-    try:
-        builder = tfds.builder(name, data_dir=data_dir)
-    except ValueError as error:  # DatasetNotFoundError, or a name TFDS cannot parse
-        raise ValueError(_unknown_name(name, data_dir)) from error
+    builder = tfds_builder(name, data_dir)
     image_key, label_key = _keys(builder)
     builder.download_and_prepare()
 
@@ -55,7 +47,7 @@ def image_classification(
     def load(instruction):
         return _read(builder, instruction, (image_key, label_key), image_shape, resize)
 
-    train, validation, test = (load(instruction) for instruction in _splits(builder))
+    train, validation, test = (load(instruction) for instruction in three_splits(builder))
     return ImageData(
         name=name,
         class_names=tuple(builder.info.features[label_key].names),
@@ -63,25 +55,6 @@ def image_classification(
         train=train,
         validation=validation,
         test=test,
-    )
-
-
-def _unknown_name(name, data_dir) -> str:
-    import tensorflow_datasets as tfds
-
-    folder = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
-    local = sorted(
-        path.name for path in folder.glob("[!.]*") if path.is_dir() and path.name != "downloads"
-    )
-    known = tfds.list_builders(with_community_datasets=False)
-    base = str(name).split("/")[0].split(":")[0]
-    near = difflib.get_close_matches(base, dict.fromkeys([*local, *known]), n=3)
-    return (
-        f"TensorFlow Datasets knows: {', '.join(known)}.\n"
-        f"The folder {str(folder)!r} holds: {', '.join(local) or 'nothing'}.\n"
-        f"`name` must be one of these. "
-        + (f"Did you mean {' or '.join(map(repr, near))}? " if near else "")
-        + f"Received: name={name!r}"
     )
 
 
@@ -102,21 +75,6 @@ def _keys(builder) -> tuple[str, str]:
             f"example. Received: name={builder.name!r}, whose features are {features}"
         )
     return images[0], labels[0]
-
-
-def _splits(builder) -> tuple[str, str, str]:
-    """Says, in TFDS' own slicing language, what to train, validate and test on."""
-    found = set(builder.info.splits)
-    if "train" not in found:
-        raise ValueError(
-            f"A split named 'train' was expected. Received: name={builder.name!r}, whose splits "
-            f"are {sorted(found)}"
-        )
-    if {"validation", "test"} <= found:
-        return "train", "validation", "test"
-    if found & {"validation", "test"}:
-        return "train[:90%]", "train[90%:]", "test" if "test" in found else "validation"
-    return "train[:80%]", "train[80%:90%]", "train[90%:]"
 
 
 def _read(builder, instruction, keys, image_shape, resize):

@@ -1,7 +1,11 @@
 """Small reference teachers and students for the demo, the benchmarks and the notebooks."""
 
+from keras_kd.models.bert_classifier import bert_classifier as bert_classifier
 from keras_kd.models.cnn import cnn as cnn
 from keras_kd.models.mlp import mlp as mlp
 from keras_kd.models.resnet import resnet as resnet
+from keras_kd.models.text_bilstm import text_bilstm as text_bilstm
+from keras_kd.models.text_cnn import text_cnn as text_cnn
+from keras_kd.models.text_transformer import text_transformer as text_transformer
 from keras_kd.models.vision_transformer import vision_transformer as vision_transformer
 from keras_kd.models.wide_resnet import wide_resnet as wide_resnet

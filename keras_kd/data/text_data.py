@@ -1,0 +1,66 @@
+"""What every text-classification set looks like here, wherever it comes from."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class TextData:
+    """A text-classification set in three disjoint splits.
+
+    Each split is an unbatched `tf.data.Dataset` of `(text, label)`, in a fixed order and of known
+    length: `len(data.train)` examples. Texts are scalar strings as their set has them, UTF-8 and
+    not cut into tokens; labels are int32 scalars in 0..`num_classes - 1`.
+
+    Args:
+        name: What the set is called.
+        class_names: The name of each class, by label.
+        train: Examples to learn from.
+        validation: Examples to choose settings by; never part of `train`.
+        test: Examples to measure on, once.
+
+    Example:
+
+    ```python
+    data = keras_kd.data.text_classification("sst2_sentences", data_dir)
+    words = keras.layers.TextVectorization(8000, output_sequence_length=40)
+    words.adapt(data.arrays("train")[0])
+    ```
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: "tf.data.Dataset"
+    validation: "tf.data.Dataset"
+    test: "tf.data.Dataset"
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels tell apart."""
+        return len(self.class_names)
+
+    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """Reads a whole split into memory.
+
+        Args:
+            split: `"train"`, `"validation"` or `"test"`.
+
+        Returns:
+            Texts of shape `(n,)`, bytes in an array of objects, and labels of shape `(n,)`, in the
+            split's order.
+
+        Raises:
+            ValueError: If there is no such split.
+        """
+        if split not in ("train", "validation", "test"):
+            raise ValueError(
+                f"`split` must be 'train', 'validation' or 'test'. Received: split={split!r}"
+            )
+        dataset = getattr(self, split)
+        texts, labels = next(dataset.batch(len(dataset)).as_numpy_iterator())
+        return texts, labels
