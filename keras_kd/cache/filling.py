@@ -1,5 +1,8 @@
 """Labels what a cache does not hold yet, and checks what it holds."""
 
+import collections
+import concurrent.futures
+
 import keras
 
 from keras_kd.cache.components import rows_of
@@ -7,6 +10,7 @@ from keras_kd.cache.fingerprints import ContentDigest
 from keras_kd.cache.progress import progress
 from keras_kd.cache.shards import ShardWriter, writing
 
+_AHEAD = 2  # batches that the teacher may be ahead of what is written
 _WAY_OUT = "Give the data that were labelled, or label these into another folder"
 
 
@@ -65,64 +69,113 @@ class Filling:
         return any(self.shards.seal(view, number) is None for number in mine)
 
     def _pass(self, view, batches, *, name, total, turn=None, whole=True):
-        position, shard = 0, None
+        passing = _Pass(self, view, turn)
+        position, waiting = 0, collections.deque()
+        # The teacher stays in the caller's thread, with its device and strategy; what it said is
+        # compared and written meanwhile.
         try:
-            with progress(name, total if total >= 0 else None) as advance:
+            with (
+                progress(name, total if total >= 0 else None) as advance,
+                concurrent.futures.ThreadPoolExecutor(1) as writer,
+            ):
                 for x, seen in batches:
                     count, answers = rows_of(x), None
-                    for number, rows in _split(position, count, self.size):
-                        if shard is None or number != shard.number:
-                            self._finish(shard)
-                            shard = self._open(view, number, turn)
-                        if shard.writer is not None and answers is None:
-                            answers = self.labeller(seen, position)
-                        shard.add(x, rows, answers)
+                    if self._is_wanted(view, position, count, turn):
+                        answers = self.labeller(seen, position)
+                    waiting.append(writer.submit(passing.take, x, position, answers))
+                    if len(waiting) > _AHEAD:
+                        waiting.popleft().result()
                     position += count
                     advance(count)
-            self._finish(shard)
-            shard = None
+                while waiting:
+                    waiting.popleft().result()
+            passing.finish()
         finally:
-            if shard is not None and shard.writer is not None:
-                shard.writer.abandon()
+            passing.abandon()
         if self.shards.examples is None:
             self.shards.end(position)
         elif whole:
             self.check_length(position)
 
-    def _open(self, view, number, turn):
-        seal, known = self.shards.seal(view, number), self.shards.seal(0, number)
-        writer = None
-        if seal is None and turn is not None and number % turn[1] == turn[0]:
-            writer = ShardWriter(
-                self.shards,
-                view,
-                number,
-                self.labeller.components,
-                block=self.block,
-                worker=f"{turn[0]}-of-{turn[1]}",
-            )
-        return _Passing(number, seal or known, writer)
+    def _is_wanted(self, view, position, count, turn):
+        """Returns whether one of these examples belongs to a shard that is to be written."""
+        first, last = position // self.size, (position + count - 1) // self.size
+        return any(self.is_to_write(view, number, turn) for number in range(first, last + 1))
 
-    def _finish(self, shard):
+    def is_to_write(self, view, number, turn):
+        """Returns whether a shard is missing and belongs to the worker whose turn it is."""
+        mine = turn is not None and number % turn[1] == turn[0]
+        return mine and self.shards.seal(view, number) is None
+
+
+class _Pass:
+    """The shards of one view, one after the other."""
+
+    def __init__(self, filling, view, turn):
+        self.filling, self.view, self.turn = filling, view, turn
+        self.shard, self.broken = None, False
+
+    def take(self, x, position, answers):
+        """Compares the next examples, and writes what the teacher said where that is missing."""
+        if self.broken:  # the batch before raised: what comes after it is not the next
+            return
+        self.broken = True
+        for number, rows in _split(position, rows_of(x), self.filling.size):
+            if self.shard is None:
+                self.shard = self._open(number)
+            self.shard.add(x, rows, answers)
+            if self.shard.examples == self.filling.size:
+                self.finish()
+        self.broken = False
+
+    def finish(self):
+        """Seals or checks the shard that the data have passed by."""
+        shard, self.shard = self.shard, None
         if shard is None:
             return
         content, seal = shard.digest.hexdigest(), shard.seal
-        if seal is not None and seal["examples"] != shard.examples:
-            self._refuse_length(shard)
-        if seal is not None and seal["content"] != content:
-            first = shard.number * self.size
-            raise ValueError(
-                "The data set is not the one that was labelled, or comes in another order. "
-                f"{_WAY_OUT}. Received: other content among the examples {first} to "
-                f"{first + shard.examples - 1}"
+        try:
+            if seal is not None and seal["examples"] != shard.examples:
+                self._refuse_length(shard)
+            if seal is not None and seal["content"] != content:
+                first = shard.number * self.filling.size
+                raise ValueError(
+                    "The data set is not the one that was labelled, or comes in another order. "
+                    f"{_WAY_OUT}. Received: other content among the examples {first} to "
+                    f"{first + shard.examples - 1}"
+                )
+            if shard.writer is not None:
+                with writing(self.filling.shards.folder):
+                    shard.writer.close(content=content)
+                shard.writer = None
+        finally:
+            self._leave(shard)
+
+    def abandon(self):
+        """Leaves nothing of a shard that will not be whole."""
+        self._leave(self.shard)
+
+    @staticmethod
+    def _leave(shard):
+        if shard is not None and shard.writer is not None:
+            shard.writer.abandon()
+
+    def _open(self, number):
+        filling, shards, writer = self.filling, self.filling.shards, None
+        seal, known = shards.seal(self.view, number), shards.seal(0, number)
+        if seal is None and filling.is_to_write(self.view, number, self.turn):
+            writer = ShardWriter(
+                shards,
+                self.view,
+                number,
+                filling.labeller.components,
+                block=filling.block,
+                worker=f"{self.turn[0]}-of-{self.turn[1]}",
             )
-        if shard.writer is not None:
-            with writing(self.shards.folder):
-                shard.writer.close(content=content)
-            shard.writer = None
+        return _Passing(number, seal or known, writer)
 
     def _refuse_length(self, shard):
-        first = shard.number * self.size
+        first = shard.number * self.filling.size
         grew = shard.examples > shard.seal["examples"]
         raise ValueError(
             f"The data set {'grew' if grew else 'shrank'} since it was labelled. {_WAY_OUT}. "

@@ -132,8 +132,10 @@ class Source:
 
 def _batches(dataset, size):
     """Yields batches of at most `size` examples, or says why they cannot be put together."""
+    options = tf.data.Options()
+    options.autotune.enabled = False  # when its thread sleeps, the end of the data waits for it
     try:
-        yield from dataset.batch(size).prefetch(2)
+        yield from dataset.batch(size).prefetch(2).with_options(options)
     except tf.errors.InvalidArgumentError as error:
         if "different shapes" not in error.message:
             raise

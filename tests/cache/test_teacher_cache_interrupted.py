@@ -106,7 +106,7 @@ TeacherCache(sys.argv[1], Slow(), dtype="float32").label(numbers(100), batch_siz
 def process(code, *arguments):
     tests = Path(__file__).parents[1]
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments), str(tests), str(tests.parent)],
+        [sys.executable, "-u", "-c", code, *map(str, arguments), str(tests), str(tests.parent)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -133,16 +133,25 @@ def test_a_killed_process_loses_the_shard_that_it_was_writing(tmp_path):
     assert_labelled(cache_of(tmp_path).label(X), X)
 
 
-WAITS = KILLED.replace("600.0", "0.05")
+WAITS = KILLED.replace(
+    "time.sleep(0.05 if x[0, 0] < 50 else 600.0)",
+    "while x[0, 0] >= 50 and not os.path.exists(sys.argv[1] + '.go'): time.sleep(0.05)",
+).replace("import sys, time", "import os, sys, time")
 
 
 @pytest.mark.slow
 def test_of_two_processes_the_second_waits(tmp_path):
-    with process(WAITS, tmp_path) as one, process(WAITS, tmp_path) as two:
-        told = [each.communicate(timeout=300)[0] for each in (one, two)]
-    assert (one.returncode, two.returncode) == (0, 0), told
-    assert sum("Another process is at work" in text for text in told) == 1
-    assert_labelled(cache_of(tmp_path).label(X), X)
+    folder = tmp_path / "cache"
+    with process(WAITS, folder) as one:
+        wait_for((folder / "view-000" / "shard-00002.json").exists)
+        with process(WAITS, folder) as two:
+            told = next(line for line in two.stdout if "Another process is at work" in line)
+            (tmp_path / "cache.go").touch()
+            told += two.communicate(timeout=300)[0]
+        first = one.communicate(timeout=300)[0]
+    assert (one.returncode, two.returncode) == (0, 0), first + told
+    assert "Another process" not in first
+    assert_labelled(cache_of(folder).label(X), X)
 
 
 def test_who_waited_for_another_process_has_the_same_data_or_is_refused(tmp_path, monkeypatch):
