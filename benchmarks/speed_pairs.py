@@ -105,7 +105,7 @@ PAIRS = {
         small_resnet,
         ("stage3", "stage3"),
         50_000,
-        12,
+        36,
         flip_and_shift,
     ),
     "resnet56": Pair(
@@ -115,7 +115,7 @@ PAIRS = {
         small_resnet,
         ("stage3", "stage3"),
         50_000,
-        12,
+        36,
         flip_and_shift,
     ),
     "mlp": Pair(
@@ -125,7 +125,7 @@ PAIRS = {
         lambda: mlp((28, 28, 1), 10, hidden=(100, 100), name="student"),
         ("logits", "logits"),
         60_000,
-        400,
+        1_000,
         flip_and_shift,
     ),
     "text": Pair(
@@ -135,6 +135,6 @@ PAIRS = {
         bilstm,
         ("pool", "pool"),
         6_920,
-        30,
+        60,
     ),
 }
