@@ -4,5 +4,10 @@ from keras_kd.data.check_same_tokens import check_same_tokens as check_same_toke
 from keras_kd.data.digits import digits as digits
 from keras_kd.data.image_classification import image_classification as image_classification
 from keras_kd.data.image_data import ImageData as ImageData
+from keras_kd.data.pad_tags import pad_tags as pad_tags
 from keras_kd.data.text_classification import text_classification as text_classification
 from keras_kd.data.text_data import TextData as TextData
+from keras_kd.data.token_classification import token_classification as token_classification
+from keras_kd.data.token_data import TokenData as TokenData
+from keras_kd.data.word_numbers import WordNumbers as WordNumbers
+from keras_kd.data.word_pieces import word_pieces as word_pieces

@@ -1,7 +1,10 @@
 """Small reference teachers and students for the demo, the benchmarks and the notebooks."""
 
 from keras_kd.models.bert_classifier import bert_classifier as bert_classifier
+from keras_kd.models.bert_tagger import bert_tagger as bert_tagger
+from keras_kd.models.bilstm_tagger import bilstm_tagger as bilstm_tagger
 from keras_kd.models.cnn import cnn as cnn
+from keras_kd.models.cnn_tagger import cnn_tagger as cnn_tagger
 from keras_kd.models.mlp import mlp as mlp
 from keras_kd.models.resnet import resnet as resnet
 from keras_kd.models.text_bilstm import text_bilstm as text_bilstm
