@@ -13,6 +13,7 @@ from keras_kd.losses.per_sample_mean import per_sample_mean
 from keras_kd.losses.snake_case import snake_case
 from keras_kd.losses.to_rank import to_rank
 from keras_kd.losses.top_k import refuse_top_k
+from keras_kd.losses.without_ignored import check_ignore_class, without_ignored
 
 CONTEXT = ("index", "labels", "mask", "part", "stages", "temperature", "training")
 _NEEDED = {
@@ -54,6 +55,10 @@ class DistillationLoss(keras.losses.Loss):
         name: The loss' name in the logs. Defaults to the class name in snake case.
         reduction: As in `keras.losses.Loss`.
         dtype: What the formula computes in. Defaults to float32.
+        ignore_class: A label, such as 255 or -1, whose positions count for nothing, as in
+            `keras.losses.SparseCategoricalCrossentropy`: pixels that have no class, for one. The
+            mean is taken over the others. None, the default, and data without labels ignore
+            nothing.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -90,12 +95,14 @@ class DistillationLoss(keras.losses.Loss):
         name=None,
         reduction="sum_over_batch_size",
         dtype="float32",
+        ignore_class=None,
     ):
         super().__init__(
             name=name or snake_case(type(self).__name__), reduction=reduction, dtype=dtype
         )
         self.weight = check_number("weight", weight, least=0.0)
         self.layers = _check_layers(layers)
+        self.ignore_class = check_ignore_class(self, ignore_class)
         named = inspect.signature(self.call).parameters
         self.asks = tuple(argument for argument in CONTEXT if argument in named)
         self._alone = _PartsAlone(self)
@@ -130,6 +137,10 @@ class DistillationLoss(keras.losses.Loss):
         mask = context.pop("mask", None)
         if mask is None:
             mask = _masks(student_value)
+        if self.ignore_class is not None:
+            context["labels"], mask = without_ignored(
+                self, context.get("labels"), mask, student_value
+            )
         with keras.name_scope(self.name):
             teacher_value, student_value = self.prepare(teacher_value, student_value, context)
             teacher_value = keras.tree.map_structure(ops.stop_gradient, teacher_value)
@@ -200,6 +211,7 @@ class DistillationLoss(keras.losses.Loss):
             "weight": self.weight,
             "layers": layers,
             "dtype": self.dtype,
+            "ignore_class": self.ignore_class,
         }
 
     @classmethod
