@@ -31,6 +31,7 @@ from keras_kd.losses.nst_loss import NSTLoss
 from keras_kd.losses.ofd_loss import OFDLoss
 from keras_kd.losses.pkd_loss import PKDLoss
 from keras_kd.losses.pkt_loss import PKTLoss
+from keras_kd.losses.quality_focal_loss import QualityFocalLoss
 from keras_kd.losses.regression_loss import RegressionLoss
 from keras_kd.losses.reverse_kd_loss import ReverseKDLoss
 from keras_kd.losses.review_kd_loss import ReviewKDLoss
@@ -72,6 +73,7 @@ __all__ = [
     "OFDLoss",
     "PKDLoss",
     "PKTLoss",
+    "QualityFocalLoss",
     "RKDLoss",
     "RegressionLoss",
     "ReverseKDLoss",
