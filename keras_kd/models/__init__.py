@@ -5,10 +5,12 @@ from keras_kd.models.bert_tagger import bert_tagger as bert_tagger
 from keras_kd.models.bilstm_tagger import bilstm_tagger as bilstm_tagger
 from keras_kd.models.cnn import cnn as cnn
 from keras_kd.models.cnn_tagger import cnn_tagger as cnn_tagger
+from keras_kd.models.fcos import fcos as fcos
 from keras_kd.models.mlp import mlp as mlp
 from keras_kd.models.resnet import resnet as resnet
 from keras_kd.models.text_bilstm import text_bilstm as text_bilstm
 from keras_kd.models.text_cnn import text_cnn as text_cnn
 from keras_kd.models.text_transformer import text_transformer as text_transformer
+from keras_kd.models.unet import unet as unet
 from keras_kd.models.vision_transformer import vision_transformer as vision_transformer
 from keras_kd.models.wide_resnet import wide_resnet as wide_resnet
