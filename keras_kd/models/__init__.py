@@ -7,7 +7,10 @@ from keras_kd.models.cnn import cnn as cnn
 from keras_kd.models.cnn_tagger import cnn_tagger as cnn_tagger
 from keras_kd.models.fcos import fcos as fcos
 from keras_kd.models.mlp import mlp as mlp
+from keras_kd.models.regression_mlp import regression_mlp as regression_mlp
 from keras_kd.models.resnet import resnet as resnet
+from keras_kd.models.speech_cnn import speech_cnn as speech_cnn
+from keras_kd.models.speech_ds_cnn import speech_ds_cnn as speech_ds_cnn
 from keras_kd.models.text_bilstm import text_bilstm as text_bilstm
 from keras_kd.models.text_cnn import text_cnn as text_cnn
 from keras_kd.models.text_transformer import text_transformer as text_transformer

@@ -1,0 +1,100 @@
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+from keras_kd.export.float32_clone import float32_clone
+from keras_kd.models.int8_log_mel import int8_log_mel
+from keras_kd.models.log_mel import log_mel
+
+
+def front_end(make=int8_log_mel, length=2000, **settings):
+    samples = keras.Input((length,), name="samples")
+    return keras.Model(samples, make(samples, **settings))
+
+
+def tones(*frequencies, length=2000, loudness=1.0):
+    time = np.arange(length) / 8000
+    return loudness * np.sin(2 * np.pi * np.array(frequencies)[:, None] * time).astype("float32")
+
+
+def test_shape_and_fixed_weights():
+    model = front_end(window=128, stride=80, bands=20)
+    assert model.output_shape == (None, 25, 20, 1)
+    assert [weight.path.split("/")[0] for weight in model.trainable_weights] == ["norm"] * 2
+    assert sum(weight.shape[-1] for weight in model.trainable_weights) == 40
+    assert model.count_params() == 128 * 65 * 2 + 130 * 20 + 4 * 20
+
+
+def test_a_full_sine_is_about_1():
+    model = front_end(floor=0.0)
+    before = keras.Model(model.input, model.get_layer("norm").input)
+    loudest = np.exp(before.predict(tones(1000.0), verbose=0)).mean(axis=1).max()
+    assert 0.4 < loudest < 1.6
+
+
+def test_it_hears_what_the_power_spectrum_hears():
+    """Bands and frames stand in the same order in both front ends."""
+    x = np.concatenate([tones(200.0, 900.0, 2500.0), tones(400.0) * np.linspace(0, 1, 2000)])
+    ours = front_end(bands=16, window=256, stride=128, floor=1e-2).predict(x, verbose=0)
+    theirs = front_end(log_mel, bands=16, floor=1e-1).predict(x, verbose=0)[:, 1:]
+    length = min(ours.shape[1], theirs.shape[1])
+    ours, theirs = ours[:, :length, :, 0], theirs[:, :length, :, 0]
+    np.testing.assert_array_equal(
+        ours[:3].mean(axis=1).argmax(axis=1), theirs[:3].mean(axis=1).argmax(axis=1)
+    )
+    loudness = [energies[3].max(axis=1) for energies in (ours, theirs)]
+    assert np.corrcoef(*loudness)[0, 1] > 0.95
+
+
+def test_weights_survive_saving_and_cloning(tmp_path):
+    model, x = front_end(), tones(300.0, 1200.0)
+    expected = model.predict(x, verbose=0)
+    model.save(tmp_path / "front.keras")
+    for again in (keras.saving.load_model(tmp_path / "front.keras"), float32_clone(model)):
+        np.testing.assert_allclose(again.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
+def quantised(model, examples, path):
+    """Returns what the int8 file says of the examples."""
+    import tensorflow as tf
+
+    model.export(
+        str(path),
+        format="litert",
+        verbose=False,
+        optimizations=[tf.lite.Optimize.DEFAULT],
+        representative_dataset=lambda: ({"samples": row[None]} for row in examples),
+        target_spec={"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]},
+    )
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    run = interpreter.get_signature_runner()
+    return np.stack([next(iter(run(samples=row[None]).values()))[0] for row in examples])
+
+
+@pytest.mark.slow
+def test_8_bits_hear_nearly_the_same_where_the_fft_is_lost(tmp_path):
+    random = np.random.default_rng(0)
+    x = np.concatenate([tones(*random.uniform(100, 3500, 20)) for _ in range(2)])
+    x *= random.uniform(0.02, 1.0, (40, 1)) * np.hanning(2000)
+    x = (x / np.abs(x).max(axis=1, keepdims=True)).astype("float32")
+    errors = {}
+    for make in (int8_log_mel, log_mel):
+        model = front_end(make)
+        exact = model.predict(x, verbose=0)
+        found = quantised(model, x, tmp_path / f"{make.__name__}.tflite")
+        errors[make] = np.sqrt(np.mean((found - exact) ** 2)) / exact.std()
+    assert errors[int8_log_mel] < 0.15
+    assert errors[log_mel] > 2 * errors[int8_log_mel]
+
+
+@pytest.mark.parametrize("shape", [(None,), (2000, 1)])
+def test_other_samples_are_refused(shape):
+    with pytest.raises(ValueError, match=r"\(batch, length\).*Received: shape="):
+        int8_log_mel(keras.Input(shape))
+
+
+def test_bands_without_a_frequency_are_refused():
+    with pytest.raises(ValueError, match=r"bands hold no frequency.*bands=60, window=128"):
+        int8_log_mel(keras.Input((2000,)), bands=60)
