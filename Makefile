@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
+# Who is done first takes over tests of the other.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # What JAX compiles is kept between runs: a second `make test` takes half the time there.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
@@ -16,13 +18,13 @@ demo: .venv/demo.stamp
 
 ## The tests on TensorFlow, then those of the core on JAX.
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --doctest-modules tests keras_kd
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS) -m "core and not slow" tests
+	$(PYTEST) -m "not slow" --doctest-modules tests keras_kd
+	KERAS_BACKEND=jax $(PYTEST) -m "core and not slow" tests
 
 ## The same with the slow tests, some of which need KERAS_KD_DATA_DIR.
 test-all: .venv/test.stamp
-	$(BIN)/python -m pytest -n $(WORKERS) --doctest-modules tests keras_kd
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS) -m core tests
+	$(PYTEST) --doctest-modules tests keras_kd
+	KERAS_BACKEND=jax $(PYTEST) -m core tests
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -7,15 +7,39 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 
-# What reads shapes, files and settings, and runs on no backend: TensorFlow's run shows it.
+# What reads shapes, files and settings, or walks variants of what other tests run on JAX too:
+# TensorFlow's run shows it.
 ALIKE_ON_JAX = (
     "tests/cache/test_components.py",
     "tests/cache/test_fingerprints.py",
     "tests/cache/test_labeller.py",
+    "tests/cache/test_mix_labels.py::test_batches",
+    "tests/cache/test_mix_labels.py::test_images_labels_teacher_and_weights",
+    "tests/cache/test_mix_labels.py::test_top_k",
     "tests/cache/test_teacher_cache_identity.py",
     "tests/cache/test_teacher_cache_interrupted.py",
     "tests/cache/test_teacher_cache_workers.py",
+    "tests/cache/test_teacher_cache.py::test_a_dataset_that_changes",
+    "tests/cache/test_teacher_cache.py::test_answers_are",
+    "tests/cache/test_teacher_cache.py::test_every_element",
+    "tests/cache/test_teacher_cache.py::test_no_option",
+    "tests/cache/test_teacher_cache.py::test_one_output",
+    "tests/cache/test_teacher_cache.py::test_teachers_of_several_outputs",
+    "tests/cache/test_views.py::test_a_view_depends",
+    "tests/cache/test_views.py::test_all_views",
+    "tests/cache/test_views.py::test_the_order_follows",
     "tests/features/test_awaited_shapes.py",
+    "tests/losses/test_dist_loss.py::test_dist_leaves_padding_out",
+    "tests/losses/test_distillation_loss.py::test_the_gradient_is_the_slope_of_the_values",
+    "tests/losses/test_ft_loss.py::test_ft_loss_leaves_padding_out",
+    "tests/losses/test_ft_loss.py::test_the_papers_two_stages_in_one_fit",
+    "tests/losses/test_top_k.py::test_every_softmax_loss",
+    "tests/losses/test_top_k.py::test_top_k_labels_spread",
+    "tests/models/",
+    "tests/test_distiller_data.py::test_every_loss_compiles_under_xla",
+    "tests/test_distiller_padding.py",
+    "tests/test_distiller_structures.py::test_an_int8_teacher",
+    "tests/test_distiller_structures.py::test_what_plain_fit_trains",
 )
 
 
@@ -24,7 +48,7 @@ def pytest_collection_modifyitems(items):
     """Leaves to `make test-all` on JAX what TensorFlow's run shows as well."""
     if keras.backend.backend() == "jax":
         for item in items:
-            if item.nodeid.split("::")[0] in ALIKE_ON_JAX:
+            if item.nodeid.startswith(ALIKE_ON_JAX):
                 item.add_marker(pytest.mark.slow)
 
 
