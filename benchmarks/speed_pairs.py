@@ -105,7 +105,7 @@ PAIRS = {
         small_resnet,
         ("stage3", "stage3"),
         50_000,
-        36,
+        24,
         flip_and_shift,
     ),
     "resnet56": Pair(
@@ -115,7 +115,7 @@ PAIRS = {
         small_resnet,
         ("stage3", "stage3"),
         50_000,
-        36,
+        24,
         flip_and_shift,
     ),
     "mlp": Pair(
