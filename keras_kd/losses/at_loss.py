@@ -6,8 +6,8 @@ from keras import ops
 from keras_kd.losses.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.per_sample_mean import per_sample_mean
-from keras_kd.losses.to_rank import to_rank
 from keras_kd.losses.unit_norm import unit_norm
+from keras_kd.losses.zero_padding import zero_padding
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -58,9 +58,7 @@ class ATLoss(DistillationLoss):
             )
         teacher, student = self._attention(teacher_value), self._attention(student_value)
         check_same_shape(self.name, teacher, student)
-        if mask is not None:
-            keep = to_rank(ops.cast(mask, student.dtype), len(student.shape))
-            teacher, student = teacher * keep, student * keep
+        teacher, student = zero_padding(teacher, mask), zero_padding(student, mask)
         positions = tuple(range(1, len(student.shape)))
         difference = unit_norm(student, positions) - unit_norm(teacher, positions)
         return per_sample_mean(ops.square(difference), mask)

@@ -9,7 +9,7 @@ from keras_kd.losses.bare_probabilities import bare_probabilities
 from keras_kd.losses.checks import check_number
 from keras_kd.losses.given_values import GivenValues
 from keras_kd.losses.keras_mask import keras_mask
-from keras_kd.losses.per_sample_mean import per_sample_mean
+from keras_kd.losses.per_sample_mean import check_mask, per_sample_mean
 from keras_kd.losses.snake_case import snake_case
 from keras_kd.losses.to_rank import to_rank
 from keras_kd.losses.top_k import refuse_top_k
@@ -275,6 +275,7 @@ class DistillationLoss(keras.losses.Loss):
                     f"{len(mask.shape)} tells apart: let it take an argument `mask`. "
                     f"Received: values of rank {rank}"
                 )
+            check_mask(mask, values)
             weights = ops.cast(mask, values.dtype)
             if self.reduction in ("sum_over_batch_size", "mean"):
                 # Keras' convention: the mean over what is not masked.

@@ -5,6 +5,7 @@ import numbers
 import keras
 from keras import ops
 
+from keras_kd.losses.per_sample_mean import check_mask
 from keras_kd.losses.to_rank import to_rank
 
 
@@ -22,7 +23,7 @@ def without_ignored(loss, labels, mask, student_value):
 
     Raises:
         ValueError: If `ignore_class` is a class of the output, or the labels are no class numbers
-            of the value's positions.
+            of the value's positions, or the mask has other positions.
     """
     shape = tuple(getattr(student_value, "shape", ()))
     classes = shape[-1] if loss.layers is None and shape else None
@@ -48,6 +49,7 @@ def without_ignored(loss, labels, mask, student_value):
     keep = ops.not_equal(numbers, ops.cast(loss.ignore_class, numbers.dtype))
     numbers = ops.where(keep, numbers, ops.zeros_like(numbers))
     if mask is not None:
+        check_mask(mask, numbers)
         mask = to_rank(ops.cast(mask, "int32"), len(shape) - 1)
         keep = ops.logical_and(keep, ops.cast(mask, "bool"))
     return numbers, keep

@@ -216,6 +216,23 @@ def test_nothing_but_padding_gives_zero_and_not_nan(cls):
     np.testing.assert_array_equal(slope, np.zeros(student.shape))
 
 
+@every_loss
+@pytest.mark.parametrize("shape", [(3, 5), (3, 3), (3, 1), (2, 4)])
+def test_a_mask_of_another_length_is_refused(cls, shape):
+    teacher, student = draw((3, 4, 5))
+    labels = labels_for((3, 4, 5))
+    message = rf"first axes of the values.*mask=\({shape[0]}, {shape[1]}\), values=\(3, 4"
+    with pytest.raises(ValueError, match=message):
+        cls()(teacher, student, labels=labels, mask=np.ones(shape, bool))
+
+
+def test_a_mask_of_another_length_is_refused_beside_an_ignored_label_too():
+    teacher, student = draw((3, 4, 5))
+    loss = KDLoss(ignore_class=-1)
+    with pytest.raises(ValueError, match=r"mask=\(3, 5\), values=\(3, 4\)"):
+        loss(teacher, student, labels=np.zeros((3, 4), int), mask=np.ones((3, 5), bool))
+
+
 def test_a_mask_of_tokens_for_a_loss_that_sums_over_them_is_an_error():
     class SumsTokens(DistillationLoss):
         def call(self, teacher_value, student_value):

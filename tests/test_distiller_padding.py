@@ -1,0 +1,137 @@
+"""Sentences give the same losses however far they are padded, and so does what is learned."""
+
+import keras
+import numpy as np
+import pytest
+from models_for_tests import EAGER, assert_same_weights, kd, log_softmax
+
+from keras_kd import Distiller, TeacherCache
+from keras_kd.losses import KDLoss, LogitsMSELoss
+from keras_kd.models import bilstm_tagger, cnn_tagger
+
+pytestmark = pytest.mark.core
+
+TAGS, T, ALPHA = 4, 2.0, 0.3
+RNG = np.random.default_rng(0)
+SENTENCES = [RNG.integers(1, 20, size) for size in (3, 7, 1, 12)]
+LABELS = [RNG.integers(0, TAGS, len(words)) for words in SENTENCES]
+
+
+def rows(sequences, length, fill=0):
+    found = np.full((len(sequences), length), fill, "int32")
+    for row, values in zip(found, sequences, strict=True):
+        row[: len(values)] = values
+    return found
+
+
+def unmasked(words, tags):
+    """A tagger of single words that tells nobody which of them are padding."""
+    inputs = keras.Input((None,), dtype="int32", name="words")
+    x = keras.layers.Embedding(words["words"], 6)(inputs)
+    return keras.Model(inputs, keras.layers.Dense(tags)(x))
+
+
+def student(make):
+    keras.utils.set_random_seed(3)
+    small = {} if make is unmasked else {"width": 6, "dropout": 0.0}
+    return make({"words": 20}, TAGS, **small)
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    keras.utils.set_random_seed(5)
+    tagger = cnn_tagger({"words": 20}, TAGS, width=12, filters=16)
+    kernel, bias = tagger.get_layer("logits").get_weights()
+    tagger.get_layer("logits").set_weights([20.0 * kernel, bias])  # something to teach
+    return tagger
+
+
+def trained(make, data, teacher=None, kd_loss=None, loss=None):
+    """A student and its logs after a step on all sentences."""
+    model = Distiller(
+        student(make), teacher, alpha=ALPHA, temperature=T, kd_loss=kd_loss or KDLoss()
+    )
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.5), loss or plain, **EAGER)
+    if isinstance(data, tuple):
+        x, y, *weights = data
+        logs = model.fit(
+            x, y, sample_weight=weights[0] if weights else None, batch_size=4, verbose=0
+        )
+    else:
+        logs = model.fit(data.batch(4), verbose=0)
+    return model.student, logs.history
+
+
+def assert_alike(runs):
+    first, logs = runs[0]
+    assert logs["kd_loss"][0] > 0.05
+    assert logs["student_loss"][0] > 0.05
+    for other, others_logs in runs[1:]:
+        for name in ("loss", "student_loss", "kd_loss"):
+            np.testing.assert_allclose(others_logs[name], logs[name], rtol=2e-5, err_msg=name)
+        assert_same_weights(other, first, atol=1e-5)
+
+
+def by_hand(model, teacher):
+    """Both losses of each sentence alone, in float64: the mean over all words."""
+    answers = [
+        [
+            np.asarray(each.predict(words[None], verbose=0), "float64")[0]
+            for each in (teacher, model)
+        ]
+        for words in SENTENCES
+    ]
+    theirs, ours = (np.concatenate(each) for each in zip(*answers, strict=True))
+    picked = log_softmax(ours)[np.arange(len(ours)), np.concatenate(LABELS)]
+    return kd(theirs, ours, T).mean(), -picked.mean()
+
+
+@pytest.mark.parametrize("make", [bilstm_tagger, cnn_tagger])
+def test_the_mask_of_the_words_leaves_padding_out_live_and_from_the_cache(tmp_path, teacher, make):
+    runs = []
+    for length in (32, 128):
+        x, y = rows(SENTENCES, length), rows(LABELS, length)  # padding has the label of a class
+        runs.append(trained(make, (x, y), teacher))
+        cache = TeacherCache(tmp_path / str(length), teacher, dtype="float32")
+        runs.append(trained(make, cache.label((x, y))))
+    assert_alike(runs)
+    expected_kd, expected = by_hand(student(make), teacher)
+    logs = runs[0][1]
+    assert logs["kd_loss"][0] == pytest.approx(expected_kd, rel=1e-4)
+    assert logs["student_loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def test_weights_of_words_leave_padding_out_where_the_mean_is_over_weights(tmp_path, teacher):
+    reduction, runs = "mean_with_sample_weight", []
+    losses = {
+        "kd_loss": KDLoss(reduction=reduction),
+        "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction),
+    }
+    for length in (32, 128):
+        x, y = rows(SENTENCES, length), rows(LABELS, length)
+        data = (x, y, (x > 0).astype("float32"))
+        runs.append(trained(unmasked, data, teacher, **losses))
+        cache = TeacherCache(tmp_path / str(length), teacher, dtype="float32")
+        runs.append(trained(unmasked, cache.label(data), **losses))
+    assert_alike(runs)
+    logs = runs[0][1]
+    assert logs["kd_loss"][0] == pytest.approx(by_hand(student(unmasked), teacher)[0], rel=1e-4)
+
+
+@pytest.mark.parametrize("kd_loss", [KDLoss, LogitsMSELoss])
+def test_a_label_that_is_no_class_leaves_padding_out(tmp_path, teacher, kd_loss):
+    runs = []
+    losses = {
+        "kd_loss": kd_loss(ignore_class=-1),
+        "loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1),
+    }
+    for length in (32, 128):
+        x, y = rows(SENTENCES, length), rows(LABELS, length, fill=-1)
+        runs.append(trained(unmasked, (x, y), teacher, **losses))
+        cache = TeacherCache(tmp_path / str(length), teacher, dtype="float32")
+        runs.append(trained(unmasked, cache.label((x, y)), **losses))
+    assert_alike(runs)
+    if kd_loss is KDLoss:
+        expected = by_hand(student(unmasked), teacher)[0]
+        assert runs[0][1]["kd_loss"][0] == pytest.approx(expected, rel=1e-4)
