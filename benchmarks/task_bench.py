@@ -70,6 +70,7 @@ class TaskBench:
             found = {name: float(value) for name, value in train(seed).items()}
             found["seconds"] = round(time.perf_counter() - start, 1)
             keras.utils.clear_session()
+            keras.config.disable_interactive_logging()  # which `clear_session` turns on again
             aside = file.with_suffix(".part")
             aside.write_text(json.dumps(found))
             aside.replace(file)
