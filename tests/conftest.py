@@ -7,6 +7,32 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 
+# Variants of what another test beside them shows, by the beginning of their names.
+XLA = (
+    "tests/test_distiller_data.py::"
+    "test_every_loss_compiles_under_xla_and_gives_what_it_gives_eagerly"
+)
+VARIANTS = (
+    f"{XLA}[ATLoss",
+    f"{XLA}[BinaryKDLoss",
+    f"{XLA}[BoundedRegressionLoss",
+    f"{XLA}[CosineFeatureLoss",
+    f"{XLA}[HardLabelLoss",
+    f"{XLA}[LogitsMSELoss",
+    f"{XLA}[RegressionLoss",
+    "tests/features/test_awaited_shapes.py::test_a_saved_distiller_goes_on_where_it_stopped[from",
+    "tests/features/test_awaited_shapes.py::test_tf_data_tell_shapes_before_they_run[True",
+    "tests/features/test_gradient_term.py::test_beside_a_feature_loss_the_recordings_do_not_mix[xla",
+    "tests/losses/test_top_k.py::test_fit_on_top_k_labels_is_fit_on_their_logits[DKDLoss",
+    "tests/models/test_fcos.py::test_it_distils_with_a_loss_for_each_output_or_for_one",
+    "tests/models/test_speech_models.py::test_it_learns_to_tell_tones_apart_and_is_saved[speech_cnn",
+    "tests/test_distiller_padding.py::test_a_label_that_is_no_class_leaves_padding_out[LogitsMSELoss",
+    "tests/test_distiller_padding.py::test_the_mask_of_the_words_leaves_padding_out_live_and_from_the_"
+    "cache[cnn",
+    "tests/test_distiller_regression.py::test_a_line_learns_the_least_squares",
+    "tests/test_resuming.py::test_a_saved_distiller_goes_on_where_it_stopped[Adam-0.0",
+    "tests/test_resuming.py::test_a_saved_distiller_goes_on_where_it_stopped[SGD-0.5",
+)
 # What reads shapes, files and settings, or walks variants of what other tests run on JAX too:
 # TensorFlow's run shows it.
 ALIKE_ON_JAX = (
@@ -45,11 +71,11 @@ ALIKE_ON_JAX = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leaves to `make test-all` on JAX what TensorFlow's run shows as well."""
-    if keras.backend.backend() == "jax":
-        for item in items:
-            if item.nodeid.startswith(ALIKE_ON_JAX):
-                item.add_marker(pytest.mark.slow)
+    """Leaves to `make test-all` what another test, or on JAX TensorFlow's run, shows as well."""
+    left = VARIANTS + (ALIKE_ON_JAX if keras.backend.backend() == "jax" else ())
+    for item in items:
+        if item.nodeid.startswith(left):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
