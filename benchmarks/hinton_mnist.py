@@ -55,7 +55,6 @@ class Settings:
 
     teacher: Recipe = Recipe((1200, 1200), 120, 512, 2e-3, dropout=0.3, jitter=JITTER)
     student: Recipe = Recipe((800, 800), 30, 256, 3e-3)
-    shifted: Recipe = Recipe((800, 800), 40, 256, 3e-3, jitter=JITTER)
     teacher_seeds: tuple[int, ...] = (0, 1, 2)
     seeds: tuple[int, ...] = (0, 1, 2)
     temperatures: tuple[float, ...] = (5.0, 20.0, 40.0)
@@ -68,7 +67,6 @@ class Settings:
 SMALL = Settings(
     teacher=Recipe((1200, 1200), 8, 256, 1e-3, dropout=0.3, jitter=JITTER),
     student=Recipe((800, 800), 8, 256, 1e-3),
-    shifted=Recipe((800, 800), 8, 256, 1e-3, jitter=JITTER),
     teacher_seeds=(0,),
     seeds=(0,),
     temperatures=(4.0, 20.0),
@@ -103,9 +101,6 @@ class Bench:
 
     def teacher(self, data: Data, seed: int) -> dict[str, np.ndarray]:
         """Returns a teacher's logits on the training and the held-out images."""
-        return _logits(self._teacher_file(data, seed))
-
-    def _teacher_file(self, data, seed):
         recipe = self.settings.teacher
 
         def train(backup):
@@ -150,32 +145,7 @@ class Bench:
         told["teacher"] = temperature and dataclasses.asdict(self.settings.teacher)
         if ensemble:
             told["teacher_seeds"] = self.settings.teacher_seeds
-        return _logits(self._once("student", data, seed, recipe, train, **told))
-
-    def shifted(self, data: Data, seed, temperature=None, alpha=None):
-        """Returns the logits of a student of shifted images, which the first teacher sees too."""
-        recipe, first = self.settings.shifted, self.settings.teacher_seeds[0]
-
-        def train(backup):
-            keras.utils.set_random_seed(seed)
-            student = model = self._build(recipe, "student")
-            if temperature is not None:
-                file = self._teacher_file(data, first).with_suffix(".keras")
-                model = keras_kd.Distiller(
-                    student,
-                    keras.saving.load_model(file),
-                    alpha=alpha,
-                    temperature=temperature,
-                    teacher_dtype=self.settings.dtype.removeprefix("mixed_"),
-                )
-            compile_(model, recipe, len(data.x))
-            batches = jittered(data.x, data.y, recipe)
-            model.fit(batches, epochs=recipe.epochs, verbose=0, callbacks=[backup])
-            return student
-
-        told = {"temperature": temperature, "alpha": alpha}
-        told["teacher"] = temperature and dataclasses.asdict(self.settings.teacher)
-        return _logits(self._once("student", data, seed, recipe, train, **told))
+        return self._once("student", data, seed, recipe, train, **told)
 
     def _taught_by(self, data, ensemble):
         """Returns the logits that all students of these data learn from."""
@@ -190,7 +160,7 @@ class Bench:
             keras.config.set_dtype_policy("float32")
 
     def _once(self, kind, data, seed, recipe, train, **told):
-        """Returns the file of `train()`'s figures, run if that has not been done before."""
+        """Returns the logits of `train()`, from the cache if it has been run before."""
         key = {"kind": kind, "seed": seed, "train": len(data.x), "held_out": len(data.y_held_out)}
         key |= {"dtype": self.settings.dtype, "recipe": dataclasses.asdict(recipe), **told}
         text = json.dumps(key, sort_keys=True)
@@ -212,13 +182,8 @@ class Bench:
             file.write_text(json.dumps({**key, **result}, indent=1))
             shown = {k: v for k, v in key.items() if k in ("seed", "temperature", "alpha", "drop")}
             print(f"{kind} of {len(data.x)} images {shown}: {result}", file=sys.stderr, flush=True)
-        return file
-
-
-def _logits(file):
-    """Returns what the net of a file of figures says on the training and the held-out images."""
-    with np.load(file.with_suffix(".npz")) as logits:
-        return dict(logits)
+        with np.load(file.with_suffix(".npz")) as logits:
+            return dict(logits)
 
 
 def compile_(model, recipe: Recipe, examples: int):
@@ -297,8 +262,6 @@ def measure(bench: Bench, data: Data, chosen: dict) -> dict:
         add("T 20", bench.student(data, seed, 20.0, 0.1)["held_out"])
         add("best", bench.student(data, seed, *chosen["best"])["held_out"])
         add("ensemble", bench.student(data, seed, 20.0, 0.1, ensemble=True)["held_out"])
-        add("shifted", bench.shifted(data, seed)["held_out"])
-        add("shifted, T 20", bench.shifted(data, seed, 20.0, 0.1)["held_out"])
         logits = bench.student(data, seed, 20.0, 0.1, drop=MYTHICAL)["held_out"]
         add("without 3", logits)
         add("without 3, threes", logits, MYTHICAL)
