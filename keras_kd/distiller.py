@@ -16,6 +16,7 @@ from keras_kd.features.output_term import output_terms
 from keras_kd.features.recording import Recording
 from keras_kd.features.step import Step
 from keras_kd.features.strategy_scope import strategy_scope
+from keras_kd.features.strings import check_strings
 from keras_kd.features.term_distances import answer, term_distances
 from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.features.untracked import Untracked
@@ -157,7 +158,9 @@ class Distiller(keras.Model):
 
     def call(self, inputs, training=None):
         """Returns the student's outputs."""
-        return self.student(self._unpack(inputs)["inputs"], training=training)
+        inputs = self._unpack(inputs)["inputs"]
+        check_strings(inputs, self.student, "student")
+        return self.student(inputs, training=training)
 
     def train_step(self, *args, **kwargs):
         """Keras' training step, with the student's tapped values recorded."""

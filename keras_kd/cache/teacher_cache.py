@@ -10,6 +10,7 @@ from keras_kd.cache.locking import alone
 from keras_kd.cache.replay import replay
 from keras_kd.cache.shards import Shards, components_of
 from keras_kd.cache.source import Source
+from keras_kd.features.strings import check_strings
 from keras_kd.losses.checks import check_whole_number
 
 _CHECKS = ("all", "start")
@@ -161,6 +162,8 @@ class TeacherCache:
         check_whole_number("batch_size", batch_size, least=1)
         takes = None if self._labeller is None else self._labeller.input_spec
         source = Source(dataset, augment, views, takes)
+        if augment is None:
+            check_strings(source.inputs.element_spec, self.teacher, "teacher")
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()

@@ -6,6 +6,8 @@ import re
 import keras
 import numpy as np
 
+from keras_kd.features.strings import is_string
+
 
 @dataclasses.dataclass(frozen=True)
 class InputTensor:
@@ -168,8 +170,18 @@ def _collect(structure, x, named):
                 f"input has. Received: input {structure.name!r} of shape {array.shape}, the "
                 f"student takes {structure.shape}"
             )
+        if structure.dtype != "string" and _holds_strings(array):
+            raise ValueError(
+                "The student takes numbers, such as token ids, and not strings: cut them first. "
+                f"Received: {array.dtype} for input {structure.name!r} of {structure.dtype}"
+            )
         dtype = object if structure.dtype == "string" else structure.dtype
         named[structure.name] = array.astype(dtype)
+
+
+def _holds_strings(array):
+    is_text = array.dtype == object and array.size and isinstance(array.flat[0], str | bytes)
+    return is_text or is_string(array.dtype)
 
 
 def _join(key, part):

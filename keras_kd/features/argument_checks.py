@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from keras_kd.features.strings import check_inputs_alike
 from keras_kd.losses import DistillationLoss
 
 NO_BATCH = (
@@ -59,6 +60,7 @@ def check_models(student, teacher):
             f"other. Received: student '{student.name}', teacher '{teacher.name}', "
             f"{len(shared)} shared variables"
         )
+    check_inputs_alike(student, teacher)
 
 
 def _way_in(role, given):

@@ -67,3 +67,11 @@ def test_random_examples_are_the_same_each_time_and_in_range(reader):
     np.testing.assert_array_equal(first, second)
     assert first.shape == (16, 32) and first.dtype == "int32"
     assert set(np.unique(first)) == {0, 1}
+
+
+@pytest.mark.parametrize("texts", [np.array([["a", "b"]]), np.array([[b"a", b"b"]], object)])
+def test_strings_for_a_student_of_ids_are_refused(texts):
+    tokens = keras.Input((2,), dtype="int32", name="tokens")
+    student = keras.Model(tokens, keras.layers.Embedding(3, 1)(tokens))
+    with pytest.raises(ValueError, match=r"takes numbers, such as token ids.*'tokens' of int32"):
+        StudentInputs(student).named(texts)
