@@ -64,10 +64,10 @@ class Choice:
         return max(values, key=validated)
 
 
-def table(entities, choice):
+def table(entities, choice, students):
     """Returns the table: the teacher, and each student alone and distilled."""
     rows = {}
-    for name in STUDENTS:
+    for name in students:
         train = functools.partial(entities.figures, name=name)
         rows[f"{name}, alone"] = train
         rows[f"{name}, KD"] = functools.partial(train, **choice.kd)
@@ -77,11 +77,11 @@ def table(entities, choice):
     return entities.bench.table(rows, COLUMNS, first=[first])
 
 
-def about(entities, choice):
+def about(entities, choice, chosen):
     """Returns the paragraph above the table."""
     settings, sizes = entities.settings, entities.numbers.sizes
     students = ", ".join(
-        f"{name} ({entities.student(name).count_params():,} parameters)" for name in STUDENTS
+        f"{name} ({entities.student(name).count_params():,} parameters)" for name in chosen
     )
     dtype = entities.teacher.get_layer("encoder").output.dtype
     splits = " / ".join(f"{len(split):,}" for split in entities.sentences.values())
@@ -93,7 +93,8 @@ def about(entities, choice):
         f"{settings.batch_size}, computing in {dtype}. Students: {students}, on {sizes['words']:,} "
         f"words, {sizes['endings']:,} endings and {sizes['shapes']:,} shapes of the training "
         f"sentences; {settings.epochs} epochs of batches of {settings.batch_size}, Adam "
-        f"{settings.learning_rate:g} with cosine decay, the last epoch's weights, in all rows. "
+        f"{settings.learning_rate:g} with cosine decay (both set beforehand, by the students "
+        "alone on validation data), the last epoch's weights, in all rows. "
         f"For training, sentences are cut to {settings.words} words whose {settings.pieces} "
         f"pieces the teacher reads ({entities.cut} are longer); measured are all words of all "
         "sentences. The teacher ran once, through a `TeacherCache`. Chosen with the CNN on "
@@ -105,14 +106,18 @@ def about(entities, choice):
     )
 
 
+def _more_options(parser):
+    parser.add_argument("--students", nargs="+", choices=list(STUDENTS), default=list(STUDENTS))
+
+
 def main(arguments=None):
     """Runs the benchmark and prints its section."""
-    options = task_options(__doc__, arguments)
+    options = task_options(__doc__, arguments, _more_options)
     entities = EntitiesBench(SMALL if options.small else Settings(), options)
     choice = Choice(entities)
     print("## Entities: BERT to a CNN and a BiLSTM\n")
-    print(about(entities, choice) + "\n", flush=True)
-    print(table(entities, choice) + "\n", flush=True)
+    print(about(entities, choice, options.students) + "\n", flush=True)
+    print(table(entities, choice, options.students) + "\n", flush=True)
     entities.bench.print_setup()
 
 
