@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import tensorflow as tf
-from hinton_page import report
+from setup_lines import setup_lines
 
 import keras_kd
 from keras_kd.data import image_classification
@@ -74,6 +74,7 @@ SMALL = Settings(
     train=6_000,
     test=2_000,
 )
+PAPER = {"teacher": 67, "alone": 146, "T 20": 74, "without 3": (206, 133), "bias": (109, 14)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Bench:
 
         return self._once("teacher", data, seed, recipe, train)
 
-    def student(self, data: Data, seed, temperature=None, alpha=None, *, drop=None, ensemble=False):
+    def student(self, data: Data, seed: int, temperature=None, alpha=None, drop=None):
         """Returns a student's logits on the training and the held-out images.
 
         Args:
@@ -122,7 +123,6 @@ class Bench:
             temperature: T of the distillation; None trains on the labels alone.
             alpha: Weight of the labels.
             drop: A class whose images are left out of the transfer set.
-            ensemble: Whether all teachers teach, by the mean of their logits, or the first alone.
         """
         recipe = self.settings.student
         keep = data.y != (-1 if drop is None else drop)
@@ -131,7 +131,7 @@ class Bench:
             x, y = data.x[keep], data.y[keep]
             if temperature is not None:
                 # No teacher in the step: what it says of each image is computed once.
-                x = {"inputs": x, "teacher_outputs": self._taught_by(data, ensemble)[keep]}
+                x = {"inputs": x, "teacher_outputs": self._taught_by(data)[keep]}
             keras.utils.set_random_seed(seed)
             student = model = self._build(recipe, "student")
             if temperature is not None:
@@ -143,14 +143,11 @@ class Bench:
 
         told = {"temperature": temperature, "alpha": alpha, "drop": drop}
         told["teacher"] = temperature and dataclasses.asdict(self.settings.teacher)
-        if ensemble:
-            told["teacher_seeds"] = self.settings.teacher_seeds
         return self._once("student", data, seed, recipe, train, **told)
 
-    def _taught_by(self, data, ensemble):
-        """Returns the logits that all students of these data learn from."""
-        seeds = self.settings.teacher_seeds if ensemble else self.settings.teacher_seeds[:1]
-        return np.mean([self.teacher(data, seed)["train"] for seed in seeds], axis=0)
+    def _taught_by(self, data):
+        """Returns the logits of the one teacher that all students of these data learn from."""
+        return self.teacher(data, self.settings.teacher_seeds[0])["train"]
 
     def _build(self, recipe, name, dtype=None):
         keras.config.set_dtype_policy(dtype or self.settings.dtype)
@@ -261,7 +258,6 @@ def measure(bench: Bench, data: Data, chosen: dict) -> dict:
         add("alone", bench.student(data, seed)["held_out"])
         add("T 20", bench.student(data, seed, 20.0, 0.1)["held_out"])
         add("best", bench.student(data, seed, *chosen["best"])["held_out"])
-        add("ensemble", bench.student(data, seed, 20.0, 0.1, ensemble=True)["held_out"])
         logits = bench.student(data, seed, 20.0, 0.1, drop=MYTHICAL)["held_out"]
         add("without 3", logits)
         add("without 3, threes", logits, MYTHICAL)
@@ -269,6 +265,60 @@ def measure(bench: Bench, data: Data, chosen: dict) -> dict:
         add("bias", logits)
         add("bias, threes", logits, MYTHICAL)
     return rows
+
+
+def report(settings: Settings, chosen: dict, rows: dict, data: tuple[Data, Data]) -> str:
+    """Writes what the committed page shows."""
+    choosing, final = data
+    temperature, alpha = chosen["best"]
+    names = {
+        "teacher": ("Teacher: 2 x 1200, dropout, jitter", PAPER["teacher"]),
+        "alone": ("Student: 2 x 800, alone", PAPER["alone"]),
+        "T 20": ("Student distilled, T 20, alpha 0.1", PAPER["T 20"]),
+        "best": (
+            f"Student distilled, T {temperature:g}, alpha {alpha:g} (best on validation)",
+            "-",
+        ),
+        "without 3": ("Distilled at T 20 without any 3", PAPER["without 3"][0]),
+        "without 3, threes": ("- of these, on threes", PAPER["without 3"][1]),
+        "bias": (f"The same, bias of class 3 raised by {chosen['bias']:.1f}", PAPER["bias"][0]),
+        "bias, threes": ("- of these, on threes", PAPER["bias"][1]),
+    }
+    lines = [
+        f"Errors on {len(final.y_held_out):,} test images, trained on {len(final.y):,}, "
+        f"student seeds {settings.seeds}, teacher seeds {settings.teacher_seeds}; every student "
+        "learns from the first teacher.",
+        "",
+        "| net | paper | mean | sd | each seed |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for row, (name, paper) in names.items():
+        errors = np.array(rows[row])
+        spread = f"{errors.std(ddof=1):.1f}" if len(errors) > 1 else "-"
+        each = ", ".join(map(str, errors))
+        lines.append(f"| {name} | {paper} | {errors.mean():.1f} | {spread} | {each} |")
+    lines += [
+        "",
+        f"Chosen on {len(choosing.y_held_out):,} training images (validation), with teacher and "
+        f"students trained on the other {len(choosing.y):,}, seed {settings.seeds[0]}. There the "
+        f"teacher makes {chosen['teacher']} errors, the student alone {chosen['alone']}; "
+        "distilled:",
+        "",
+        "| | " + " | ".join(f"alpha {alpha:g}" for alpha in settings.alphas) + " |",
+        "|---|" + "---:|" * len(settings.alphas),
+    ]
+    for temperature in settings.temperatures:
+        errors = [str(chosen["grid"][temperature, alpha]) for alpha in settings.alphas]
+        lines.append(f"| T {temperature:g} | " + " | ".join(errors) + " |")
+    lines += ["", *setup(settings)]
+    return "\n".join(lines)
+
+
+def setup(settings: Settings) -> list[str]:
+    """Says on what and how the figures were made."""
+    *where, command = setup_lines("benchmarks/hinton_mnist.py")
+    recipes = [f"- teacher: {settings.teacher}", f"- student: {settings.student}"]
+    return [*where, *recipes, command]
 
 
 def main(arguments=None):
