@@ -10,7 +10,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test pages test-all lint clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -18,10 +18,14 @@ demo: .venv/demo.stamp
 
 ## The tests on TensorFlow, then those of the core on JAX.
 test: .venv/test.stamp
-	$(PYTEST) -m "not slow" --doctest-modules tests keras_kd
+	$(PYTEST) -m "not slow and not pages" --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m "core and not slow" tests
 
-## The same with the slow tests, some of which need KERAS_KD_DATA_DIR.
+## The README's code blocks, and the notebooks on their small setting.
+pages: .venv/test.stamp
+	$(PYTEST) -m pages tests
+
+## All tests: with the pages, and the slow ones, some of which need KERAS_KD_DATA_DIR.
 test-all: .venv/test.stamp
 	$(PYTEST) --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m core tests

@@ -11,6 +11,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 CONTRIBUTING = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.pages
 def test_the_code_blocks_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
