@@ -1,6 +1,6 @@
 """Boxes around blood cells: a wide single-shot detector teaches a narrow one.
 
-    python benchmarks/task_detection.py --data-dir DIR   # prints what tasks/detection.md shows
+    python benchmarks/task_detection.py --data-dir DIR   # prints its section of tasks.md
     python benchmarks/task_detection.py --data-dir DIR --small
 
 Two outputs, each with its own loss: scores of classes by focal distillation, sides of boxes by

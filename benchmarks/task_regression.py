@@ -1,6 +1,6 @@
 """A forest teaches a small net to predict how a disease goes on.
 
-    python benchmarks/task_regression.py           # prints what tasks/regression.md shows
+    python benchmarks/task_regression.py           # prints its section of tasks.md
     python benchmarks/task_regression.py --small   # the same in seconds
 
 The diabetes set ships with scikit-learn. The teacher is a random forest of scikit-learn, a function

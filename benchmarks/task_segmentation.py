@@ -1,6 +1,6 @@
 """A class for each pixel of blood cells: a U-Net teaches one of a sixteenth of its size.
 
-    python benchmarks/task_segmentation.py --data-dir DIR # prints what tasks/segmentation.md shows
+    python benchmarks/task_segmentation.py --data-dir DIR # prints its section of tasks.md
     python benchmarks/task_segmentation.py --data-dir DIR --small
 
 The teacher's answers are labelled once, with their mirror images, and all students read them from
