@@ -3,14 +3,14 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-import numpy as np
+from keras_kd.data.labelled_splits import LabelledSplits
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageData:
+class ImageData(LabelledSplits):
     """An image-classification set in three disjoint splits.
 
     Each split is an unbatched `tf.data.Dataset` of `(image, label)`, in a fixed order and of known
@@ -40,28 +40,3 @@ class ImageData:
     train: "tf.data.Dataset"
     validation: "tf.data.Dataset"
     test: "tf.data.Dataset"
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes the labels tell apart."""
-        return len(self.class_names)
-
-    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a whole split into memory.
-
-        Args:
-            split: `"train"`, `"validation"` or `"test"`.
-
-        Returns:
-            Images of shape `(n, *image_shape)` and labels of shape `(n,)`, in the split's order.
-
-        Raises:
-            ValueError: If there is no such split.
-        """
-        if split not in ("train", "validation", "test"):
-            raise ValueError(
-                f"`split` must be 'train', 'validation' or 'test'. Received: split={split!r}"
-            )
-        dataset = getattr(self, split)
-        images, labels = next(dataset.batch(len(dataset)).as_numpy_iterator())
-        return images, labels

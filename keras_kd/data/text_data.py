@@ -3,14 +3,14 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-import numpy as np
+from keras_kd.data.labelled_splits import LabelledSplits
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
 @dataclasses.dataclass(frozen=True)
-class TextData:
+class TextData(LabelledSplits):
     """A text-classification set in three disjoint splits.
 
     Each split is an unbatched `tf.data.Dataset` of `(text, label)`, in a fixed order and of known
@@ -38,29 +38,3 @@ class TextData:
     train: "tf.data.Dataset"
     validation: "tf.data.Dataset"
     test: "tf.data.Dataset"
-
-    @property
-    def num_classes(self) -> int:
-        """How many classes the labels tell apart."""
-        return len(self.class_names)
-
-    def arrays(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a whole split into memory.
-
-        Args:
-            split: `"train"`, `"validation"` or `"test"`.
-
-        Returns:
-            Texts of shape `(n,)`, bytes in an array of objects, and labels of shape `(n,)`, in the
-            split's order.
-
-        Raises:
-            ValueError: If there is no such split.
-        """
-        if split not in ("train", "validation", "test"):
-            raise ValueError(
-                f"`split` must be 'train', 'validation' or 'test'. Received: split={split!r}"
-            )
-        dataset = getattr(self, split)
-        texts, labels = next(dataset.batch(len(dataset)).as_numpy_iterator())
-        return texts, labels
