@@ -13,6 +13,7 @@ from keras_kd.features.grow_optimizer import grow_optimizer
 from keras_kd.features.inside_term import inside_term
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.output_term import output_terms
+from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.recording import Recording
 from keras_kd.features.step import Step
 from keras_kd.features.strategy_scope import strategy_scope
@@ -45,8 +46,8 @@ class Distiller(keras.Model):
     Args:
         student: The built `keras.Model` to train.
         teacher: The trained `keras.Model` to learn from, on the same inputs (a teacher that wants
-            others takes a preprocessing layer in front). None if its outputs travel with the data:
-            then `x` is `{"inputs": x, "teacher_outputs": outputs}`, and for feature losses also
+            others takes a preprocessing layer in front, or both take their own of a dict of inputs
+            by name). None if its outputs travel with the data: then `x` is `{"inputs": x, "teacher_outputs": outputs}`, and for feature losses also
             `"teacher_features": {key: value}`, by `features.Tap.key`.
         alpha: Weight of the labels, from 0 to 1. At 0 no labels are needed. Defaults to 0.1.
         temperature: Softens both distributions, above 0. Defaults to 4.
@@ -158,7 +159,7 @@ class Distiller(keras.Model):
 
     def call(self, inputs, training=None):
         """Returns the student's outputs."""
-        inputs = self._unpack(inputs)["inputs"]
+        inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
         check_strings(inputs, self.student, "student")
         return self.student(inputs, training=training)
 

@@ -17,6 +17,7 @@ from keras_kd.cache.probabilities import (
 )
 from keras_kd.cache.shards import components_of
 from keras_kd.features.model_spec import input_spec, inspect_model
+from keras_kd.features.own_inputs import own_inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Labeller:
         if self.is_model:
             if keras.backend.backend() != "tensorflow":
                 x = keras.tree.map_structure(np.asarray, x)
-            given = self._reader.predict_on_batch(x)
+            given = self._reader.predict_on_batch(own_inputs(x, self.teacher))
             given = given if self._reads_layers else {"teacher_outputs": given}
         else:
             x = keras.tree.map_structure(np.asarray, x)

@@ -15,6 +15,7 @@ from keras_kd.evaluation.multilabel import label_logits, multilabel_scores
 from keras_kd.evaluation.predictions import predict_all
 from keras_kd.evaluation.regression import regression_scores
 from keras_kd.evaluation.task import find_task
+from keras_kd.features.own_inputs import own_inputs
 
 # For each task: what makes outputs comparable, and what scores them.
 _TASKS = {
@@ -83,7 +84,7 @@ def compare(models: dict[str, keras.Model], data, *, reference=None) -> Comparis
         {
             "model": key,
             **score(targets, outputs[key], weights, outputs.get(name)),
-            **measure_cost(model, predictions.inputs),
+            **measure_cost(model, own_inputs(predictions.inputs, model)),
         }
         for key, model in models.items()
     ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_kd.data.batches import batches
 from keras_kd.evaluation.task import find_task
+from keras_kd.features.own_inputs import own_inputs
 
 _CHUNK = 2**22  # numbers; few chunks, because JAX compiles anew for each shape
 
@@ -50,7 +51,7 @@ def predict_all(models: dict[str, keras.Model], data) -> Predictions:
         targets.append(_single_target(y))
         weights.append(sample_weight)
         for name, model in models.items():
-            output = _single_output(name, model, model.predict_on_batch(x))
+            output = _single_output(name, model, model.predict_on_batch(own_inputs(x, model)))
             outputs[name].append(_checked(name, output, len(targets[-1])))
         if first_inputs is None:  # what cannot work is known now, not after a long walk
             first_inputs = x

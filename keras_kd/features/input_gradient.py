@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.recording import Recording
 
 
@@ -35,7 +36,7 @@ def input_gradient(model, inputs, score):
 
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            value = _total(lambda x: model(x, training=False), inputs, score)
+            value = _total(lambda x: model(own_inputs(x, model), training=False), inputs, score)
         return tape.gradient(value, inputs, unconnected_gradients="zero")
     raise NotImplementedError(
         "Gradients to the inputs are there on TensorFlow and JAX. "
@@ -56,4 +57,4 @@ def _without_state(model):
     """
     trained = [variable.value for variable in model.trainable_variables]
     state = [ops.stop_gradient(variable.value) for variable in model.non_trainable_variables]
-    return lambda x: model.stateless_call(trained, state, x, training=False)[0]
+    return lambda x: model.stateless_call(trained, state, own_inputs(x, model), training=False)[0]

@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_kd.features.carried_features import CarriedFeatures
 from keras_kd.features.output_term import follow, one_weight
+from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.recording import Recording
 from keras_kd.losses.top_k import is_one_value
 
@@ -22,7 +23,7 @@ def answer(teacher, carried):
         features = CarriedFeatures(carried.get("teacher_features", {}))
         return features, carried.get("teacher_outputs")
     with Recording() as recording:
-        outputs = teacher(carried["inputs"], training=False)
+        outputs = teacher(own_inputs(carried["inputs"], teacher), training=False)
     return recording, outputs
 
 

@@ -5,6 +5,7 @@ import types
 import keras
 
 from keras_kd.features.model_spec import input_spec_among, inspect_model
+from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.losses.checks import check_number
 from keras_kd.teachers.average import AVERAGES, Average
@@ -98,7 +99,10 @@ class Ensemble(keras.Model):
 
     def call(self, inputs):
         """Returns the members' average, in the structure of one member's outputs."""
-        given = [keras.tree.flatten(model(inputs, training=False)) for model in self.models]
+        given = [
+            keras.tree.flatten(model(own_inputs(inputs, model), training=False))
+            for model in self.models
+        ]
         averages = [
             average(list(values))
             for average, values in zip(self.averages, zip(*given, strict=True), strict=True)
