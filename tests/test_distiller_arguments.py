@@ -235,6 +235,26 @@ def test_outputs_of_unknown_kind_must_be_declared(pair, last):
     Distiller(unknown, pair[1], kd_loss=RegressionLoss())  # compares what is given as it is
 
 
+@pytest.mark.parametrize(
+    ("loss", "activation", "other"),
+    [
+        (KDLoss, "sigmoid", "BinaryKDLoss"),
+        (LogitsMSELoss, "sigmoid", "BinaryKDLoss"),
+        (BinaryKDLoss, "softmax", "KDLoss"),
+    ],
+)
+@pytest.mark.parametrize("declared", [None, False])
+def test_probabilities_of_another_kind_than_the_loss_reads_are_refused(
+    loss, activation, other, declared
+):
+    logits, ends = net(), net(9, seed=1, activation=activation)
+    student, teacher = loss(student_from_logits=declared), loss(teacher_from_logits=declared)
+    text = message(ValueError, logits, ends, kd_loss=teacher)
+    assert f"the teacher ends in {activation}" in text
+    assert f"such as {other}" in text
+    assert f"the student ends in {activation}" in message(ValueError, ends, logits, kd_loss=student)
+
+
 @pytest.mark.parametrize("flag", ["yes", 2, 0.5, []])
 def test_from_logits_is_true_false_or_none(flag):
     with pytest.raises(ValueError, match="`teacher_from_logits` must be True, False or None"):

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from keras_kd.features.layer_tree import layer_paths
-from keras_kd.features.output_kind import output_is_logits
+from keras_kd.features.output_kind import is_logits, output_kind
 from keras_kd.features.recording import Recording, watched
 from keras_kd.features.tap import ATTENTION_SIDES
 
@@ -19,13 +19,18 @@ class ModelSpec:
 
     Attributes:
         outputs: The model's output structure, of `keras.KerasTensor`.
-        is_logits: For each output in flat order: True, False (probabilities) or None (unknown).
+        kinds: For each output in flat order what `output_kind` finds.
         taps: `{tap: keras.KerasTensor}`, or a dict of them for attention vectors.
     """
 
     outputs: object
-    is_logits: list
+    kinds: list
     taps: dict
+
+    @property
+    def is_logits(self):
+        """For each output in flat order: True, False (probabilities) or None (unknown)."""
+        return [is_logits(kind) for kind in self.kinds]
 
 
 class _Symbolic(keras.layers.Layer):
@@ -149,7 +154,7 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
     def run(x):
         with Recording() as recording:
             outputs = model(x, training=False)
-        kinds[:] = [output_is_logits(leaf, recording) for leaf in keras.tree.flatten(outputs)]
+        kinds[:] = [output_kind(leaf, recording) for leaf in keras.tree.flatten(outputs)]
         values = [_one_tensor(recording.value(layer, tap), tap) for tap, layer in taps.items()]
         return [outputs, values]
 

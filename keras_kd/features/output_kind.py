@@ -1,6 +1,10 @@
-"""Whether a model returns logits or probabilities."""
+"""Whether a model returns logits or probabilities, and of which kind."""
 
 import keras
+
+LOGITS = "logits"
+# Where it is not known what made them, or where several things did.
+PROBABILITIES = "probabilities"
 
 # Layers that hand scores on: what goes in is what comes out, rearranged or averaged.
 _PASSING = (
@@ -26,25 +30,31 @@ _SCORING = (
 )
 
 
-def output_is_logits(value, recording) -> bool | None:
-    """Finds out from the layers that ran whether `value` holds logits.
+def output_kind(value, recording) -> str | None:
+    """Finds out from the layers that ran what `value` holds.
 
     Args:
         value: An output of the model, from the forward pass that `recording` saw.
         recording: A `Recording` of all the model's layers.
 
     Returns:
-        True for logits, False for probabilities (softmax or sigmoid), None if it cannot be known.
+        `"logits"`; for probabilities what made them, `"softmax"` or `"sigmoid"`, or just
+        `"probabilities"`; None if it cannot be known.
     """
     return _kind(value, recording.calls)
 
 
+def is_logits(kind: str | None) -> bool | None:
+    """Returns True for logits, False for probabilities, None for what is unknown."""
+    return None if kind is None else kind == LOGITS
+
+
 def _kind(value, calls):
-    if getattr(value, "_keras_logits", None) is not None:
-        return False
     # The innermost layer that gave this very tensor is the first to have reported it.
     index = next((i for i, (_, _, given) in enumerate(calls) if given is value), None)
-    return None if index is None else _given_by_last(calls[: index + 1])
+    kind = None if index is None else _given_by_last(calls[: index + 1])
+    kept = getattr(value, "_keras_logits", None) is not None  # as softmax and sigmoid leave it
+    return PROBABILITIES if kept and kind in (None, LOGITS) else kind
 
 
 def _given_by_last(calls):
@@ -52,21 +62,26 @@ def _given_by_last(calls):
     if isinstance(layer, keras.layers.TimeDistributed):
         layer = layer.layer
     if hasattr(layer, "gives_logits"):  # a layer that says so itself
-        return layer.gives_logits
+        return {True: LOGITS, False: PROBABILITIES, None: None}[layer.gives_logits]
     activation = getattr(layer, "activation", None)
-    if activation in (keras.activations.softmax, keras.activations.sigmoid):
-        return False
-    if isinstance(layer, keras.layers.Softmax):
-        return False
+    if activation is keras.activations.softmax or isinstance(layer, keras.layers.Softmax):
+        return "softmax"
+    if activation is keras.activations.sigmoid:
+        return "sigmoid"
     if isinstance(layer, _SCORING):
-        return True if activation in (None, keras.activations.linear) else None
+        return LOGITS if activation in (None, keras.activations.linear) else None
     is_linear = isinstance(layer, keras.layers.Activation) and activation is (
         keras.activations.linear
     )
     if is_linear or isinstance(layer, _PASSING):
-        kinds = {_taken(value, earlier) for value in keras.tree.flatten(taken)}
-        return kinds.pop() if len(kinds) == 1 else None
+        return _joined({_taken(value, earlier) for value in keras.tree.flatten(taken)})
     return None
+
+
+def _joined(kinds):
+    if len(kinds) == 1:
+        return kinds.pop()
+    return None if kinds & {None, LOGITS} else PROBABILITIES
 
 
 def _taken(value, earlier):

@@ -7,8 +7,12 @@ from keras_kd.features.argument_checks import check_batch_size
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.loss_term import LossTerm
 from keras_kd.features.model_spec import symbolic_call
+from keras_kd.features.output_kind import LOGITS, PROBABILITIES, is_logits
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.response_loss import ResponseLoss
+
+# Activations whose probabilities losses recover logits from, with a loss that does.
+_READERS = {"softmax": "KDLoss", "sigmoid": "BinaryKDLoss"}
 
 
 class OutputTerm(LossTerm):
@@ -31,19 +35,19 @@ class OutputTerm(LossTerm):
         self._kinds = {}
         self.part = None
 
-    def check(self, student_output, teacher_output, student_is_logits, teacher_is_logits):
+    def check(self, student_output, teacher_output, student_kind, teacher_kind):
         """Checks that the loss can compare the two outputs, and learns what kind they are.
 
         Args:
             student_output: `KerasTensor` of the student's output.
             teacher_output: `KerasTensor` of the teacher's output.
-            student_is_logits: True, False (probabilities) or None (unknown).
-            teacher_is_logits: Likewise.
+            student_kind: What `output_kind` found of it.
+            teacher_kind: Likewise.
         """
         if isinstance(self.loss, ResponseLoss):
             self._kinds = {
-                "student_from_logits": self._kind("student", student_is_logits),
-                "teacher_from_logits": self._kind("teacher", teacher_is_logits),
+                "student_from_logits": self._from_logits("student", student_kind),
+                "teacher_from_logits": self._from_logits("teacher", teacher_kind),
             }
             if self.loss.activation == "softmax" and student_output.shape[-1] == 1:
                 raise ValueError(
@@ -89,19 +93,25 @@ class OutputTerm(LossTerm):
         own = {"part": self.part, "stages": self.stages, **self._kinds}
         return self.loss(teacher_output, student_output, sample_weight, **context, **own)
 
-    def _kind(self, role, found):
-        declared = getattr(self.loss, f"{role}_from_logits")
-        names = {True: "logits", False: "probabilities"}
+    def _from_logits(self, role, kind):
+        declared, found = getattr(self.loss, f"{role}_from_logits"), is_logits(kind)
+        loss, names = type(self.loss).__name__, {True: "logits", False: "probabilities"}
         if declared is None and found is None:
             raise ValueError(
                 f"It cannot be known whether the {role} returns logits or probabilities: say "
-                f"{type(self.loss).__name__}({role}_from_logits=True) or False. "
+                f"{loss}({role}_from_logits=True) or False. "
                 f"Received: {role}_from_logits=None"
             )
         if declared is not None and found is not None and declared != found:
             raise ValueError(
                 f"The {role} is declared to return {names[declared]}, but its last layer gives "
                 f"{names[found]}. Received: {role}_from_logits={declared}"
+            )
+        if kind in _READERS and kind != self.loss.activation:
+            raise ValueError(
+                f"{loss} reads what one {self.loss.activation} gives ({self.name}), but the {role} "
+                f"ends in {kind}: take a loss for that, such as {_READERS[kind]}, or models that "
+                f"return logits. Received: {role} output of {kind}"
             )
         return found if declared is None else declared
 
@@ -134,7 +144,8 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
             term = OutputTerm(loss, name, path, path, **place)
             # What travels with the data is logits, unless it or the loss says otherwise.
             logits = getattr(loss, "teacher_from_logits", None) is not False
-            term.check(paths[path], paths[path], student_spec.is_logits[index], logits)
+            kind = LOGITS if logits else PROBABILITIES
+            term.check(paths[path], paths[path], student_spec.kinds[index], kind)
         else:
             teacher_path = path if len(paths) > 1 or len(theirs) > 1 else next(iter(theirs))
             if teacher_path not in theirs:
@@ -147,8 +158,8 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
             term.check(
                 paths[path],
                 theirs[teacher_path],
-                student_spec.is_logits[index],
-                teacher_spec.is_logits[list(theirs).index(teacher_path)],
+                student_spec.kinds[index],
+                teacher_spec.kinds[list(theirs).index(teacher_path)],
             )
         terms.append(term)
     return terms

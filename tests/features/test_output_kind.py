@@ -13,6 +13,11 @@ def kind(model):
     return found
 
 
+def exact_kind(model):
+    (found,) = inspect_model(model, input_spec(model), {}).kinds
+    return found
+
+
 def ending_in(*last, shape=(6,)):
     return keras.Sequential([keras.Input(shape), *last])
 
@@ -167,3 +172,23 @@ def test_an_output_that_is_an_input_is_unknown():
     inputs = keras.Input((6,))
     model = keras.Model(inputs, [inputs, layers.Dense(3)(inputs)])
     assert inspect_model(model, input_spec(model), {}).is_logits == [None, True]
+
+
+@pytest.mark.parametrize("end", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("inside", ["scores", "layer", "subclassed", "passed on"])
+def test_what_made_the_probabilities_is_told(end, inside):
+    models = {
+        "scores": lambda: ending_in(layers.Dense(6, end)),
+        "layer": lambda: ending_in(layers.Dense(6), layers.Activation(end)),
+        "subclassed": lambda: Subclassed(layers.Activation(end)),
+        "passed on": lambda: ending_in(layers.Dense(6, end), layers.Reshape((3, 2))),
+    }
+    model = models[inside]()
+    model(keras.ops.zeros((2, 6)))
+    assert exact_kind(model) == end
+
+
+def test_probabilities_of_two_kinds_are_of_no_one_kind():
+    inputs = keras.Input((6,))
+    ends = [layers.Dense(3, "softmax")(inputs), layers.Dense(3, "sigmoid")(inputs)]
+    assert exact_kind(keras.Model(inputs, layers.Concatenate()(ends))) == "probabilities"
