@@ -3,6 +3,11 @@
 import keras
 import numpy as np
 
+# Where amplitudes are cut off, in floors. With 1 added, 256 steps then reach to 255 sixteenths, so
+# that silence, which is 1, is 16 steps exactly and has logarithm 0.
+_LOUDEST = 255 / 16 - 1
+_LOWEST = 60.0  # Hz: where the bands begin
+
 
 def int8_log_mel(
     samples,
@@ -17,13 +22,16 @@ def int8_log_mel(
 
     256 steps hold 48 decibels of an amplitude but 24 of its square, so there is no power spectrum
     here: the Fourier transform is a convolution with fixed kernels, whose real and imaginary parts
-    are added without their signs, within a factor of the root of 2 of the amplitude. Eight bits
-    still cut off what is more than 40 decibels below the loudest sample of all calibration data:
-    bring all recordings to one peak.
+    are added without their signs, within a factor of the root of 2 of the amplitude. What comes
+    out is log(1 + amplitude / floor), which is 0 where there is no sound: a rounded zero would be
+    an error of one sign in all of the silence around a word. Amplitudes are cut off at 15 floors.
+    Eight bits still lose what is more than 40 decibels below the loudest sample of all calibration
+    data: bring all recordings to one peak.
 
-    Layers: `stft` (`keras.layers.STFTSpectrogram`), `mel`, whose fixed weights take means over the
-    real and imaginary parts of a band, with a gain of 3 decibels an octave, and `norm`, a
-    BatchNormalization with a mean and a variance for each band.
+    Layers: `stft` (`keras.layers.STFTSpectrogram`, with a gain of 3 decibels an octave in its
+    kernels, so that one scale of 256 steps suits all frequencies of speech), `mel`, whose fixed
+    weights take means over the real and imaginary parts of a band, in floors, `loudest`, which cuts
+    off, and `norm`, a BatchNormalization with a mean and a variance for each band.
 
     Args:
         samples: Tensor `(batch, length)` of samples in -1..1.
@@ -31,23 +39,27 @@ def int8_log_mel(
         window: Samples of a window, Hann's; a power of 2.
         stride: Samples from one window to the next.
         bands: Mel bands, from 60 Hz to half the sampling rate.
-        floor: What is added before the logarithm; a sine of amplitude 1 gives about 1.
+        floor: An amplitude, above 0, far below which sounds count as silence; a sine of amplitude 1
+            gives about 1.
 
     Returns:
         Tensor `(batch, ceil(length / stride), bands, 1)`.
 
     Raises:
         ValueError: If the samples are no tensor `(batch, length)` of known length, or a band is so
-            narrow that no frequency of the transform falls into it.
+            narrow that no frequency of the transform falls into it, or `floor` is not above 0.
     """
     if len(samples.shape) != 2 or samples.shape[1] is None:
         raise ValueError(
             "Samples of shape (batch, length), the length known, were expected. "
             f"Received: shape={tuple(samples.shape)}"
         )
-    matrix = _mel_means(sampling_rate, window, bands)
+    if not floor > 0.0:
+        raise ValueError(f"`floor` must be an amplitude above 0. Received: floor={floor}")
+    frequencies = np.linspace(0.0, sampling_rate / 2, window // 2 + 1)
+    matrix = _mel_means(sampling_rate, frequencies, bands) / floor
     x = keras.layers.Reshape((samples.shape[1], 1), name="channel")(samples)
-    x = keras.layers.STFTSpectrogram(
+    stft = keras.layers.STFTSpectrogram(
         mode="stft",
         frame_length=window,
         frame_step=stride,
@@ -56,26 +68,28 @@ def int8_log_mel(
         padding="same",
         trainable=False,
         name="stft",
-    )(x)
+    )
+    x = stft(x)
+    gain = 2.0 * np.sqrt(np.maximum(frequencies, _LOWEST) / 1000.0)
+    stft.set_weights([kernel * gain for kernel in stft.get_weights()])
     mel = keras.layers.Dense(bands, use_bias=False, trainable=False, name="mel")
     x = mel(keras.ops.abs(x))
     mel.set_weights([np.concatenate([matrix, matrix])])
-    x = keras.layers.BatchNormalization(momentum=0.9, name="norm")(keras.ops.log(x + floor))
+    x = keras.layers.ReLU(max_value=_LOUDEST, name="loudest")(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, name="norm")(keras.ops.log(x + 1.0))
     return keras.layers.Reshape((*x.shape[1:], 1), name="image")(x)
 
 
-def _mel_means(sampling_rate, window, bands):
-    """Returns `(frequencies, bands)`: each column takes the mean over its band, times the gain."""
-    frequencies = np.linspace(0.0, sampling_rate / 2, window // 2 + 1)
+def _mel_means(sampling_rate, frequencies, bands):
+    """Returns `(frequencies, bands)`: each column takes the mean over its band."""
     weights = keras.layers.MelSpectrogram().linear_to_mel_weight_matrix(
-        bands, len(frequencies), sampling_rate, 60.0, sampling_rate / 2
+        bands, len(frequencies), sampling_rate, _LOWEST, sampling_rate / 2
     )
     weights = keras.ops.convert_to_numpy(weights)
     sums = weights.sum(axis=0)
     if not sums.all():
         raise ValueError(
             f"{np.sum(sums == 0)} bands hold no frequency of the transform: take fewer bands or a "
-            f"longer window. Received: bands={bands}, window={window}"
+            f"longer window. Received: bands={bands}, window={2 * (len(frequencies) - 1)}"
         )
-    means = weights / sums
-    return 2.0 * means * np.sqrt(frequencies @ means / 1000.0)
+    return weights / sums
