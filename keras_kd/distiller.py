@@ -47,7 +47,8 @@ class Distiller(keras.Model):
         student: The built `keras.Model` to train.
         teacher: The trained `keras.Model` to learn from, on the same inputs (a teacher that wants
             others takes a preprocessing layer in front, or both take their own of a dict of inputs
-            by name). None if its outputs travel with the data: then `x` is `{"inputs": x, "teacher_outputs": outputs}`, and for feature losses also
+            by name). None if its outputs travel with the data: then `x` is `{"inputs": x,
+            "teacher_outputs": outputs}`, and for feature losses also
             `"teacher_features": {key: value}`, by `features.Tap.key`.
         alpha: Weight of the labels, from 0 to 1. At 0 no labels are needed. Defaults to 0.1.
         temperature: Softens both distributions, above 0. Defaults to 4.
