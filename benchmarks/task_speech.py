@@ -42,7 +42,7 @@ class Settings:
     teacher_width: int = 16
     student_widths: tuple = (8, 12, 16, 24)
     teacher_epochs: int = 12
-    epochs: int = 10
+    epochs: int = 30
     batch_size: int = 32
     teacher_rate: float = 2e-3
     learning_rate: float = 4e-3

@@ -1,0 +1,140 @@
+"""Each task's script on its small setting: all rows, figures that can be, and nothing twice."""
+
+import os
+import re
+
+import pytest
+
+WORDS = ("text CNN", "BiLSTM")
+
+pytestmark = pytest.mark.slow
+needs_data = pytest.mark.skipif(
+    not os.environ.get("KERAS_KD_DATA_DIR"),
+    reason="KERAS_KD_DATA_DIR does not say where the TFDS data sets are",
+)
+
+
+def percents(table):
+    """Returns the table's numbers, which are shares in %."""
+    numbers = {name: [float(cell) for cell in cells] for name, cells in table.items()}
+    assert all(0.0 <= number <= 100.0 for row in numbers.values() for number in row)
+    return numbers
+
+
+def test_imbalance(small_task):
+    run = small_task("task_imbalance.py")
+    (table,) = run.tables
+    assert list(percents(table)) == [
+        "teacher",
+        "teacher, balanced sampling",
+        "student alone",
+        "student, class weights",
+        "student, balanced sampling",
+        "KD",
+        "KD from the balanced teacher",
+        "KD from the balanced teacher, class weights",
+        "KD from the balanced teacher, balanced sampling",
+    ]
+    assert "50, 35, 24, 17, 12, 8, 6, 4, 3, 2 (161 in all)" in run.page
+    assert run.trained == 7
+
+
+def test_two_digits(small_task):
+    run = small_task("task_multilabel.py")
+    (table,) = run.tables
+    assert list(percents(table)) == [
+        "teacher",
+        "student alone",
+        "KD, T 1",
+        "KD, T 4",
+        "KD, no labels",
+        "student alone, 64 pictures",
+        "KD, 64 pictures",
+    ]
+    assert run.trained == 6
+
+
+def test_regression(small_task):
+    run = small_task("task_regression.py")
+    (table,) = run.tables
+    assert list(table) == [
+        "teacher (random forest)",
+        "ridge regression",
+        "student alone",
+        "student alone, noise",
+        "RegressionLoss",
+        "RegressionLoss, out of bag",
+        "RegressionLoss, noise",
+        "BoundedRegressionLoss",
+    ]
+    for cells in table.values():
+        r2, absolute, root_mean_square = map(float, cells)
+        assert r2 < 1.0 and 0.0 < absolute < root_mean_square
+    assert run.trained == len(table)
+
+
+@needs_data
+def test_entities(small_task):
+    pytest.importorskip("keras_hub")
+    pytest.importorskip("seqeval")
+    run = small_task("task_entities.py")
+    (table,) = run.tables
+    ways = [f"{name}, {how}" for name in ("CNN", "BiLSTM") for how in ("alone", "KD", "logits MSE")]
+    assert list(percents(table)) == ["teacher", *ways]
+    assert run.trained == 2 + 1 + len(ways)  # to choose, the teacher's, the table's
+
+
+@needs_data
+def test_segmentation(small_task):
+    run = small_task("task_segmentation.py")
+    (table,) = run.tables
+    distilled = ["KD", "KD, of the ignored pixels too", "CWD on logits"]
+    assert list(percents(table)) == ["teacher", "student alone", *distilled]
+    assert run.trained == 1 + len(distilled)
+
+
+@needs_data
+def test_detection(small_task):
+    run = small_task("task_detection.py")
+    table, choice = run.tables
+    percents(table)
+    assert list(table)[:2] == ["teacher", "student alone"]
+    assert len(table) == 2 + 4
+    assert any("CWD on the pyramid" in name for name in table)
+    assert any(re.fullmatch(r"classes by focal KD, weight \d+", name) for name in table)
+    assert set(choice) == set(list(table)[2:])  # one candidate a row, in the small setting
+    assert run.trained == 1 + 4
+
+
+@needs_data
+def test_speech(small_task):
+    run = small_task("task_speech.py", timed_from="What one KD student leaves in")
+    table, files = run.tables
+    assert list(percents(table)) == ["teacher", "student alone", "KD", "KD and FitNet"]
+    assert list(files) == [f".tflite, {kind}" for kind in ("float32", "float16", "int8")]
+    assert float(files[".tflite, int8"][0]) < 0.5 * float(files[".tflite, float32"][0])
+    assert run.trained == 3
+
+
+@needs_data
+def test_sentences(small_task):
+    pytest.importorskip("keras_hub")
+    run = small_task("task_text.py", timed_from="Exports")
+    everything, few, _ = run.tables
+    ways = [f"{name}, {how}" for name in WORDS for how in ("alone", "KD", "logits MSE")]
+    of_transformer = ["alone", "KD", "KD and hidden states", "KD and attention"]
+    assert list(percents(everything)) == [
+        "teacher",
+        *ways,
+        *(f"transformer, {how}" for how in of_transformer),
+    ]
+    ways = [
+        f"{name}, {how}" for name in WORDS for how in ("alone, few labels", "KD, all sentences")
+    ]
+    assert list(percents(few)) == ["teacher, few labels", *ways]
+    exported = re.findall(
+        r"^\| (text CNN|BiLSTM) +\| +(\w+).*\| +(strings|ids) ", run.page, re.MULTILINE
+    )
+    for name in WORDS:
+        assert {(name, "saved_model", "strings"), (name, "tflite", "ids")} <= set(exported)
+    assert run.trained == len(everything) + len(few)
