@@ -206,18 +206,21 @@ def main(arguments=None):
     print(
         "## Detection: blood cells\n\n"
         f"`bccd` at {settings.image_size[0]}x{settings.image_size[1]}, {settings.images} training "
-        f"images with their mirror images ({len(task.train)}), {len(task.validation)} to validate, "
-        f"{len(task.test)} to test. A single-shot detector without anchors on two pyramid levels "
-        "(FCOS' assignment, no centre-ness); mean average precision as COCO defines it, by "
+        f"images, each also mirrored left-right, upside down and both ({len(task.train)}), "
+        f"{len(task.validation)} to validate, {len(task.test)} to test. A single-shot detector "
+        "without anchors on two pyramid levels (FCOS' assignment, no centre-ness); mean average "
+        "precision as COCO defines it, by "
         f"pycocotools. Teacher: width {settings.width}, {sizes[0]} parameters, "
         f"{settings.teacher_epochs} epochs of all mirror images. Student: width "
         f"{settings.student_width}, {sizes[1]} parameters, {settings.epochs} epochs, alone or "
         "distilled. Labels: focal cross-entropy of the classes, squared error of the sides, "
         f"weights {LABEL_WEIGHTS['classes']:g} and {LABEL_WEIGHTS['boxes']:g}. Adam, "
         f"{settings.learning_rate:g} with cosine decay, batches of {settings.batch_size}. "
-        f"Distilled: alpha {settings.alpha:g}, as the paper on bounded regression has it, from a "
-        "`TeacherCache`; weights were chosen on validation data, where there are two, with seed "
-        f"{settings.seeds[0]}. Mean ± standard deviation over seeds {settings.seeds}.\n\n"
+        f"Distilled: alpha {settings.alpha:g}, as the paper on bounded regression (Chen et al. "
+        "2017) has it, from a `TeacherCache`; where a row has two candidates, validation data "
+        f'chose between their weights, with seed {settings.seeds[0]}; "both" are classes by '
+        "focal KD at weight 100 and bounded boxes. Mean ± standard deviation over seeds "
+        f"{settings.seeds}.\n\n"
         f"{table}\n\nWhat was chosen:\n\n{choice}\n"
     )
     bench.print_setup()

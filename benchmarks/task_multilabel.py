@@ -167,8 +167,9 @@ def main(arguments=None):
         f"`BinaryKDLoss`, the sum over labels, from a `TeacherCache`: alpha {settings.alpha:g}, or "
         f"0 where there are no labels, and T {settings.temperature:g} but for one row, all fixed "
         "beforehand; widths, epochs and pictures were chosen without distilling, on pictures of "
-        "training images. Rows with fewer pictures see them so often that they make as "
-        "many steps; the teacher is the same. A label is given where its probability is above 0.5. "
+        "training images, after figures of an earlier run had been seen (below). Rows with "
+        "fewer pictures see them so often that they make as many steps; the teacher is the same. "
+        "A label is given where its probability is above 0.5. "
         "Mean ± standard "
         f"deviation over seeds {settings.seeds}; the teacher was trained once.\n\n{table(task)}\n"
     )

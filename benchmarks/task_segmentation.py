@@ -149,7 +149,8 @@ def main(arguments=None):
     print(
         "## Segmentation: blood cells\n\n"
         f"`bccd` at {settings.image_size[0]}x{settings.image_size[1]}, "
-        f"{settings.images} training images with their mirror images ({len(task.train)}), "
+        f"{settings.images} training images, each also mirrored left-right, upside down and both "
+        f"({len(task.train)}), "
         f"{len(task.test[0])} to test; background, red and "
         "white cells and platelets. The set has boxes and no masks: a cell is taken to be the "
         "ellipse in its box. Pixels within 1 pixel of a rim, and where ellipses of different "
@@ -161,8 +162,8 @@ def main(arguments=None):
         f"{settings.teacher_rate:g} (teacher) and {settings.learning_rate:g} (students), batches "
         f"of {settings.batch_size}. Distilled: alpha {settings.alpha:g} and for KD T 1, for CWD T "
         "4 and weight 3, all fixed beforehand, from a `TeacherCache`. Width, epochs and learning "
-        "rates were chosen without a teacher, on validation images. Mean ± standard deviation "
-        "over seeds "
+        "rates were chosen without a teacher, on validation images, after figures of earlier rows "
+        "had been seen (below). Mean ± standard deviation over seeds "
         f"{settings.seeds}.\n\n"
         f"{table}\n"
     )

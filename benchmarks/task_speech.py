@@ -203,8 +203,8 @@ def about(speech):
     others = "the others'" if settings.test_speakers else "their"
     return (
         f"`spoken_digit`, {sizes} recordings to train and test, of one second at 8 kHz (padded or "
-        f"cut): {split}; {others} recordings 5 to 9, and what is more "
-        "to train on, are left out. Teacher: "
+        f"cut): {split}; {others} recordings 5 to 9, for "
+        f"validation, and those to train on beyond {settings.recordings:,} are not used. Teacher: "
         f"convolutional, {speech.teacher.count_params():,} parameters, {settings.teacher_epochs} "
         f"epochs. Student: depthwise-separable, {student.count_params():,} parameters "
         f"({trainable:,} of them trained), {settings.epochs} epochs. Adam with cosine decay from "

@@ -132,6 +132,9 @@ def few_labels(text, choice):
     for name in WORDS:
         train = functools.partial(text.figures, name=name)
         rows[f"{name}, alone, few labels"] = functools.partial(train, rows=text.tenth)
+        rows[f"{name}, KD, labelled sentences"] = functools.partial(
+            train, rows=text.tenth, **taught
+        )
         rows[f"{name}, KD, all sentences"] = functools.partial(train, labels=known, **taught)
     teacher = text.teacher_figures("teacher of few labels", text.teacher_of_tenth)
     return text.bench.table(rows, COLUMNS, first=[_teacher_row("teacher, few labels", teacher)])
@@ -184,17 +187,18 @@ def _about(text, choice):
     weights = ", ".join(f"{what} {weight:g}" for what, weight in choice.features.items())
     return (
         f"{splits} sentences to train, validate and test. Teacher: BERT of "
-        f"{text.teacher.count_params():,} parameters, {settings.teacher_epochs} epochs of AdamW "
+        f"{text.teacher.count_params():,} parameters, epochs: {settings.teacher_epochs}, AdamW "
         f"{settings.teacher_rate:g} with warm-up and cosine decay, batches of 32, in mixed "
         f"bfloat16, at most {settings.length} of its {sizes['pieces']:,} word pieces. Students: "
-        f"{students}; {settings.epochs} epochs of batches of {settings.batch_size}, Adam "
+        f"{students}; epochs: {settings.epochs}, batches of {settings.batch_size}, Adam "
         f"{settings.learning_rate:g} with cosine decay, the epoch that validated best; the text "
         f"CNN and the BiLSTM read {sizes['words']:,} words of the training sentences, the "
         "transformer the teacher's word pieces. The teacher ran once, through a `TeacherCache`. "
         f"Chosen on the validation data of {choice.text.settings.data}, seed {CHOOSING}: alpha "
-        f"{choice.alpha:g} and temperature {choice.temperature:g} for KD, alpha "
-        f"{choice.mse_alpha:g} for logits MSE (both with the text CNN), weights {weights} (with "
-        f"the transformer). Test data, seeds {settings.seeds}, "
+        f"{choice.alpha:g} and temperature {choice.temperature:g} of {settings.alphas} and "
+        f"{settings.temperatures} for KD, alpha {choice.mse_alpha:g} of {settings.mse_alphas} for "
+        f"logits MSE (both with the text CNN), weights {weights} of {settings.weights} (with the "
+        f"transformer). Test data, seeds {settings.seeds}, "
         "mean ± standard deviation; the teacher was trained once."
     )
 
@@ -205,8 +209,8 @@ def _about_few(text):
         "from the teacher, too, which is fine-tuned on these alone, for twice as many epochs. It "
         "then labels the labelled sentences or all of them. Where a sentence has no label, the "
         "students' own loss passes over it (`ignore_class`), and the teacher's part of the loss "
-        "counts all. Students see as many sentences in an epoch in all rows. The validation split "
-        "keeps its labels, to choose the epoch."
+        "counts all. Students see about as many sentences in an epoch in all rows. The validation "
+        "split keeps its labels, to choose the epoch."
     )
 
 

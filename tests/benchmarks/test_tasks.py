@@ -129,7 +129,9 @@ def test_sentences(small_task):
         *(f"transformer, {how}" for how in of_transformer),
     ]
     ways = [
-        f"{name}, {how}" for name in WORDS for how in ("alone, few labels", "KD, all sentences")
+        f"{name}, {how}"
+        for name in WORDS
+        for how in ("alone, few labels", "KD, labelled sentences", "KD, all sentences")
     ]
     assert list(percents(few)) == ["teacher, few labels", *ways]
     exported = re.findall(
