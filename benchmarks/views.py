@@ -65,7 +65,8 @@ class Bench:
             keras.utils.set_random_seed(0)
             self.teacher = wide_resnet((32, 32, 3), 10, depth=16, widen=2, name="teacher")
             self.teacher.compile("adam", CROSS_ENTROPY)
-            self.teacher.fit(data.train.batch(128), epochs=1 if settings is SMALL else 8)
+            images, epochs = (self.train, 1) if settings is SMALL else (data.train, 8)
+            self.teacher.fit(images.batch(128), epochs=epochs, verbose=0)
 
     def accuracies(self, row):
         return [self._accuracy(row, seed) for seed in self.settings.seeds]
