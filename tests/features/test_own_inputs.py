@@ -88,12 +88,12 @@ def test_compare_gives_each_model_its_own_inputs(student, teacher):
 
 
 def test_a_name_that_is_missing_is_still_an_error(student, teacher):
-    with pytest.raises(Exception, match=r"Missing data for input .c."):
+    with pytest.raises(ValueError, match=r"Missing data for input .c."):
         compiled(student, teacher).fit({"a": X["a"], "b": X["b"]}, Y, verbose=0)
 
 
 @pytest.mark.parametrize("layers", [(), ("dense",)])
-def test_a_cached_teacher_reads_its_own_inputs(teacher, tmp_path, layers):
+def test_a_cached_teacher_reads_its_own_inputs(tmp_path, layers):
     teacher = net("ac", 1)
     named = tuple(x.name for x in teacher.layers if x.name.startswith("dense"))[: len(layers)]
     cache = keras_kd.TeacherCache(tmp_path, teacher, dtype="float32", layers=named)
