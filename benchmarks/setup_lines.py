@@ -1,5 +1,6 @@
 """Says on what the figures of a page were made."""
 
+import importlib.metadata
 import os
 import platform
 import sys
@@ -12,12 +13,17 @@ import tensorflow as tf
 
 def setup_lines(script: str) -> list[str]:
     """Returns machine, versions and command as lines of Markdown."""
+    backend = keras.backend.backend()
+    versions = {"Python": platform.python_version(), "Keras": keras.__version__}
+    versions |= {"TensorFlow": tf.__version__, "NumPy": np.__version__}
+    if backend != "tensorflow":
+        versions[backend] = importlib.metadata.version(backend)
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    setting = f"KERAS_BACKEND={backend} " * (backend != "tensorflow")
     return [
         f"- machine: {cpu_model()}, {os.cpu_count()} cores",
-        f"- versions: Python {platform.python_version()}, Keras {keras.__version__}, TensorFlow "
-        f"{tf.__version__}, NumPy {np.__version__}, keras_kd on the {keras.backend.backend()} "
-        "backend",
-        f"- command: `python {script}{' --small' * ('--small' in sys.argv)}`",
+        f"- versions: {listed}, keras_kd on the {backend} backend",
+        f"- command: `{setting}python {script}{' --small' * ('--small' in sys.argv)}`",
     ]
 
 
