@@ -338,17 +338,9 @@ def main(arguments=None):
         default="mixed_bfloat16",
         help="policy of the trainings; float32 where the machine has no bfloat16 instructions",
     )
-    parser.add_argument("--student-epochs", type=int, help="another length of the students' runs")
-    parser.add_argument("--student-rate", type=float, help="another learning rate of theirs")
     options = parser.parse_args(arguments)
     settings = SMALL if options.small else Settings()
-    student = settings.student
-    student = dataclasses.replace(
-        student,
-        epochs=options.student_epochs or student.epochs,
-        learning_rate=options.student_rate or student.learning_rate,
-    )
-    settings = dataclasses.replace(settings, dtype=options.dtype, student=student)
+    settings = dataclasses.replace(settings, dtype=options.dtype)
     bench = Bench(settings, options.cache.expanduser())
     data = load(options.data_dir, settings)
     chosen = choose(bench, data[0])
