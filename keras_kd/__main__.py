@@ -15,10 +15,10 @@ except ImportError as error:
     raise ImportError('The demo needs more: `pip install "keras_kd[demo]"`.') from error
 
 import keras_kd
+from keras_kd.checks import check_fraction, check_temperature
 from keras_kd.data import digits, image_classification
-from keras_kd.evaluation.column import milliseconds, size
 from keras_kd.evaluation.run_report import Section, markdown_table, write_report
-from keras_kd.losses.checks import check_fraction, check_temperature
+from keras_kd.evaluation.table_column import milliseconds, size
 from keras_kd.models import cnn, mlp
 
 EXPORTS = {

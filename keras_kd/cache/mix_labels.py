@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from keras_kd.cache.class_probabilities import class_probabilities
-from keras_kd.losses.checks import check_whole_number
+from keras_kd.checks import check_whole_number
 
 _LOG_SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite
 

@@ -2,16 +2,16 @@
 
 import keras
 
-from keras_kd.cache.arguments import check_layers, check_path, check_settings, check_teacher
+from keras_kd.cache.argument_checks import check_layers, check_path, check_settings, check_teacher
 from keras_kd.cache.filling import Filling
 from keras_kd.cache.identity import compare, compare_answers, identity, new_header
 from keras_kd.cache.labeller import Labeller
 from keras_kd.cache.locking import alone
 from keras_kd.cache.replay import replay
 from keras_kd.cache.shards import Shards, components_of
-from keras_kd.cache.source import Source
-from keras_kd.features.strings import check_strings
-from keras_kd.losses.checks import check_whole_number
+from keras_kd.cache.source_data import Source
+from keras_kd.checks import check_whole_number
+from keras_kd.features.string_inputs import check_strings
 
 _CHECKS = ("all", "start")
 

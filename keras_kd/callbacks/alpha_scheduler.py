@@ -1,7 +1,7 @@
 """Schedules alpha."""
 
 from keras_kd.callbacks.variable_scheduler import VariableScheduler
-from keras_kd.losses.checks import check_fraction
+from keras_kd.checks import check_fraction
 
 
 class AlphaScheduler(VariableScheduler):

@@ -3,8 +3,8 @@
 import keras
 
 from keras_kd.callbacks.distiller_callback import DistillerCallback
-from keras_kd.features.argument_checks import check_feature_losses
-from keras_kd.features.awaited_shapes import without_shapes
+from keras_kd.distiller.argument_checks import check_feature_losses
+from keras_kd.distiller.awaited_shapes import without_shapes
 
 
 class FeatureMatching(DistillerCallback):

@@ -1,8 +1,8 @@
 """Schedules the weight of one loss."""
 
 from keras_kd.callbacks.variable_scheduler import VariableScheduler
+from keras_kd.checks import check_number
 from keras_kd.features.layer_tree import nearest
-from keras_kd.losses.checks import check_number
 
 
 class LossWeightScheduler(VariableScheduler):

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_kd.losses.checks import check_number
+from keras_kd.checks import check_number
 
 
 class StopAtTarget(keras.callbacks.EarlyStopping):

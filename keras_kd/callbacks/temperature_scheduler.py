@@ -1,7 +1,7 @@
 """Schedules the temperature."""
 
 from keras_kd.callbacks.variable_scheduler import VariableScheduler
-from keras_kd.losses.checks import check_temperature
+from keras_kd.checks import check_temperature
 
 
 class TemperatureScheduler(VariableScheduler):

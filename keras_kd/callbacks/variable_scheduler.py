@@ -5,7 +5,7 @@ import inspect
 import keras
 
 from keras_kd.callbacks.distiller_callback import DistillerCallback
-from keras_kd.losses.checks import check_number
+from keras_kd.checks import check_number
 
 
 class VariableScheduler(DistillerCallback):

@@ -6,9 +6,9 @@ from keras import ops
 
 from keras_kd.evaluation.auc import macro_auc
 from keras_kd.evaluation.expected_calibration_error import ExpectedCalibrationError
+from keras_kd.evaluation.find_task import holds_probabilities
 from keras_kd.evaluation.macro import macro_precision_recall_f1
 from keras_kd.evaluation.predictions import in_chunks
-from keras_kd.evaluation.task import holds_probabilities
 
 
 def class_labels(targets: np.ndarray) -> np.ndarray:

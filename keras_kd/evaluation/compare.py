@@ -10,11 +10,11 @@ from keras_kd.evaluation.classification import (
     log_probabilities,
 )
 from keras_kd.evaluation.comparison import Comparison
-from keras_kd.evaluation.cost import measure_cost
+from keras_kd.evaluation.find_task import find_task
+from keras_kd.evaluation.model_cost import measure_cost
 from keras_kd.evaluation.multilabel import label_logits, multilabel_scores
 from keras_kd.evaluation.predictions import predict_all
 from keras_kd.evaluation.regression import regression_scores
-from keras_kd.evaluation.task import find_task
 from keras_kd.features.own_inputs import own_inputs
 
 # For each task: what makes outputs comparable, and what scores them.

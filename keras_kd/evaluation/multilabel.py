@@ -4,9 +4,9 @@ import keras
 import numpy as np
 
 from keras_kd.evaluation.auc import macro_auc
+from keras_kd.evaluation.find_task import holds_probabilities
 from keras_kd.evaluation.macro import macro_precision_recall_f1
 from keras_kd.evaluation.predictions import in_chunks
-from keras_kd.evaluation.task import holds_probabilities
 
 
 def label_logits(outputs: np.ndarray, name: str) -> np.ndarray:

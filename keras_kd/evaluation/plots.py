@@ -3,7 +3,7 @@
 import io
 import math
 
-from keras_kd.evaluation.column import size
+from keras_kd.evaluation.table_column import size
 from keras_kd.evaluation.tables import columns, traded_column
 
 _PANELS_A_ROW = 4

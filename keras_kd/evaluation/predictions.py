@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_kd.data.batches import batches
-from keras_kd.evaluation.task import find_task
+from keras_kd.evaluation.find_task import find_task
 from keras_kd.features.own_inputs import own_inputs
 
 _CHUNK = 2**22  # numbers; few chunks, because JAX compiles anew for each shape

@@ -1,6 +1,6 @@
 """Which figures stand in the table of each task, in which order."""
 
-from keras_kd.evaluation.column import Column, count, milliseconds, number, percent, size
+from keras_kd.evaluation.table_column import Column, count, milliseconds, number, percent, size
 
 _QUALITY = {
     "classification": (

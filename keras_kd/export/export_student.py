@@ -20,7 +20,7 @@ from keras_kd.export.quiet import quiet
 from keras_kd.export.student_inputs import StudentInputs
 from keras_kd.export.tolerance import EIGHT_BITS, FLOAT16, FLOAT32
 from keras_kd.export.verification import Verification, by_name
-from keras_kd.features.all_layers import all_layers
+from keras_kd.features.nested_layers import all_layers
 
 _SAMPLES = 8
 

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_kd.features.all_layers import all_layers
 from keras_kd.features.dtype_clone import FLOATS, dtype_clone
+from keras_kd.features.nested_layers import all_layers
 
 _OTHER = tuple(policy for policy in FLOATS if policy != "float32")
 

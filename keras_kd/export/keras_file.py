@@ -3,7 +3,7 @@
 import keras
 
 from keras_kd.export.export_format import ExportFormat, Runtime
-from keras_kd.features.all_layers import custom_objects
+from keras_kd.features.nested_layers import custom_objects
 
 
 class KerasFormat(ExportFormat):

@@ -6,7 +6,7 @@ import re
 import keras
 import numpy as np
 
-from keras_kd.features.strings import is_string
+from keras_kd.features.string_inputs import is_string
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_kd.losses.resample import average_to
+from keras_kd.losses.formula.resample import average_to
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -7,7 +7,7 @@ import zipfile
 
 import keras
 
-from keras_kd.features.all_layers import custom_objects
+from keras_kd.features.nested_layers import custom_objects
 
 FLOATS = (
     "float16",

@@ -6,7 +6,7 @@ import threading
 
 from keras_kd.features.attention import Attention, reporting_scores
 from keras_kd.features.tap import ATTENTION_SIDES
-from keras_kd.losses.keras_mask import keras_mask
+from keras_kd.losses.formula.keras_mask import keras_mask
 
 _WRAPPED = "_keras_kd_watched"
 _CALLS = ("call", "quantized_call")  # what Keras runs, the second in a quantised layer

@@ -3,7 +3,7 @@
 import keras
 
 from keras_kd.features.average_to import AverageTo
-from keras_kd.features.cutting import between, ends, file_copy, tapped
+from keras_kd.features.graph_cutting import between, ends, file_copy, tapped
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.tap import Tap
 from keras_kd.losses.sim_kd_loss import SimKDLoss, smaller_sizes

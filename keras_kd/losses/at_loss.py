@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number, check_same_shape
+from keras_kd.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.per_sample_mean import per_sample_mean
-from keras_kd.losses.unit_norm import unit_norm
-from keras_kd.losses.zero_padding import zero_padding
+from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.losses.formula.zero_padding import zero_padding
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

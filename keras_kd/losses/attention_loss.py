@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.per_sample_mean import per_sample_mean
+from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 
 _SIDES = {"kl": "attention_scores", "mse": "attention_logits"}
 _SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number, check_same_shape
+from keras_kd.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 
 

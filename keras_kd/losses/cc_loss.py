@@ -5,11 +5,11 @@ import math
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number, check_whole_number
+from keras_kd.checks import check_number, check_whole_number
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.embedding_pair import EmbeddingPair
-from keras_kd.losses.sample_vectors import check_vectors
-from keras_kd.losses.unit_norm import unit_norm
+from keras_kd.losses.formula.embedding_pair import EmbeddingPair
+from keras_kd.losses.formula.sample_vectors import check_vectors
+from keras_kd.losses.formula.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.per_sample_mean import per_sample_mean
-from keras_kd.losses.positions import real_positions
-from keras_kd.losses.resample import average_to
+from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.losses.formula.positions import real_positions
+from keras_kd.losses.formula.resample import average_to
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

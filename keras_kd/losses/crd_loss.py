@@ -5,10 +5,10 @@ import math
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_fraction, check_temperature, check_whole_number
-from keras_kd.losses.contrast_memory import ContrastMemory
+from keras_kd.checks import check_fraction, check_temperature, check_whole_number
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.sample_vectors import check_vectors
+from keras_kd.losses.formula.contrast_memory import ContrastMemory
+from keras_kd.losses.formula.sample_vectors import check_vectors
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number, check_temperature, check_whole_number
+from keras_kd.checks import check_number, check_temperature, check_whole_number
 from keras_kd.losses.kd_loss import KDLoss
 
 

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_same_shape, check_temperature
+from keras_kd.checks import check_same_shape, check_temperature
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.positions import check_positions, flatten_positions, real_positions
+from keras_kd.losses.formula.positions import check_positions, flatten_positions, real_positions
 
 _PADDING = -1e30  # where softmax gives 0
 

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number
+from keras_kd.checks import check_number
+from keras_kd.losses.formula.to_rank import to_rank
+from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.losses.temperature_loss import TemperatureLoss
-from keras_kd.losses.to_rank import to_rank
-from keras_kd.losses.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -5,15 +5,15 @@ import inspect
 import keras
 from keras import ops
 
-from keras_kd.losses.bare_probabilities import bare_probabilities
-from keras_kd.losses.checks import check_number
-from keras_kd.losses.given_values import GivenValues
-from keras_kd.losses.keras_mask import keras_mask
-from keras_kd.losses.per_sample_mean import check_mask, per_sample_mean
-from keras_kd.losses.snake_case import snake_case
-from keras_kd.losses.to_rank import to_rank
-from keras_kd.losses.top_k import refuse_top_k
-from keras_kd.losses.without_ignored import check_ignore_class, without_ignored
+from keras_kd.checks import check_number
+from keras_kd.losses.formula.bare_probabilities import bare_probabilities
+from keras_kd.losses.formula.given_values import GivenValues
+from keras_kd.losses.formula.keras_mask import keras_mask
+from keras_kd.losses.formula.per_sample_mean import check_mask, per_sample_mean
+from keras_kd.losses.formula.snake_case import snake_case
+from keras_kd.losses.formula.to_rank import to_rank
+from keras_kd.losses.formula.top_k import refuse_top_k
+from keras_kd.losses.formula.without_ignored import check_ignore_class, without_ignored
 
 CONTEXT = ("index", "labels", "mask", "part", "stages", "temperature", "training")
 _NEEDED = {

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number
-from keras_kd.losses.target_split import target_mask, target_split
+from keras_kd.checks import check_number
+from keras_kd.losses.formula.target_split import target_mask, target_split
 from keras_kd.losses.temperature_loss import TemperatureLoss
 
 

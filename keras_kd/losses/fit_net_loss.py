@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_same_shape
+from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.per_sample_mean import per_sample_mean
+from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -5,10 +5,10 @@ import itertools
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_same_shape
+from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.positions import check_positions, flatten_positions, real_positions
-from keras_kd.losses.resample import max_to
+from keras_kd.losses.formula.positions import check_positions, flatten_positions, real_positions
+from keras_kd.losses.formula.resample import max_to
 
 _PADDING = -1e30  # what max pooling never picks
 

@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number
+from keras_kd.checks import check_number
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.layer_stack import LayerStack, block
-from keras_kd.losses.per_sample_mean import per_sample_mean
-from keras_kd.losses.positions import check_same_positions, real_positions
-from keras_kd.losses.unit_norm import unit_norm
+from keras_kd.losses.formula.layer_stack import LayerStack, block
+from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.losses.formula.positions import check_same_positions, real_positions
+from keras_kd.losses.formula.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

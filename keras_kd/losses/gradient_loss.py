@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_same_shape
+from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.unit_norm import unit_norm
+from keras_kd.losses.formula.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.sample_vectors import scaled_to_one
-from keras_kd.losses.unit_norm import unit_norm
-from keras_kd.losses.zero_padding import zero_padding
+from keras_kd.losses.formula.sample_vectors import scaled_to_one
+from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.losses.formula.zero_padding import zero_padding
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

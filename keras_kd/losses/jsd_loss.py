@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_fraction
+from keras_kd.checks import check_fraction
 from keras_kd.losses.temperature_loss import TemperatureLoss
 
 

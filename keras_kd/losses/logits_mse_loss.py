@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_kd.losses.formula.top_k import refuse_top_k
 from keras_kd.losses.response_loss import ResponseLoss
-from keras_kd.losses.top_k import refuse_top_k
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

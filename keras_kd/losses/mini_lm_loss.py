@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_whole_number
+from keras_kd.checks import check_whole_number
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.per_sample_mean import per_sample_mean
+from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 
 _RELATIONS = (("query", "key"), ("value", "value"))
 _HIDDEN = -1e37  # a product that no softmax sees, and that does not overflow

@@ -4,13 +4,13 @@ import keras
 from keras import ops
 
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.positions import (
+from keras_kd.losses.formula.positions import (
     check_positions,
     check_same_positions,
     flatten_positions,
     real_positions,
 )
-from keras_kd.losses.unit_norm import unit_norm
+from keras_kd.losses.formula.unit_norm import unit_norm
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.losses.checks import check_number, check_same_shape
+from keras_kd.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.positions import real_positions
+from keras_kd.losses.formula.positions import real_positions
 
 _BATCH = "batch"
 

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.sample_vectors import check_vectors
-from keras_kd.losses.unit_norm import unit_norm
+from keras_kd.losses.formula.sample_vectors import check_vectors
+from keras_kd.losses.formula.unit_norm import unit_norm
 
 _EPSILON = 1e-7
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number
+from keras_kd.checks import check_number
 from keras_kd.losses.response_loss import ResponseLoss
 
 

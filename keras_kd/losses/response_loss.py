@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.bare_probabilities import bare_probabilities
-from keras_kd.losses.checks import check_same_shape
+from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.top_k import checked_top_k, dense_logits, refuse_top_k
+from keras_kd.losses.formula.bare_probabilities import bare_probabilities
+from keras_kd.losses.formula.top_k import checked_top_k, dense_logits, refuse_top_k
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -18,10 +18,10 @@ class ResponseLoss(DistillationLoss):
     takes back to the same distribution at any temperature.
 
     Alone or from data, a teacher's value may also be `{"probabilities": p}`, which says what it is.
-    In place of its outputs a teacher may give top-k labels to losses on a softmax (see
-    `losses/top_k.py`): `{"log_probabilities": (..., k), "indices": (..., k), "log_rest": (...)}`,
-    for the distribution that has these k largest probabilities and spreads the remaining mass
-    evenly over the other classes. The formula receives its logits, unless its class says
+    In place of its outputs a teacher may give top-k labels to losses on a softmax
+    (`losses/formula/top_k.py`): `{"log_probabilities": (..., k), "indices": (..., k), "log_rest":
+    (...)}`, for the distribution that has these k largest probabilities and spreads the remaining
+    mass evenly over the other classes. The formula receives its logits, unless its class says
     `reads_top_k = True`.
 
     Args:

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.attention_fusion import AttentionFusion
-from keras_kd.losses.checks import check_whole_number
+from keras_kd.checks import check_whole_number
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.resample import average_to
+from keras_kd.losses.formula.attention_fusion import AttentionFusion
+from keras_kd.losses.formula.resample import average_to
 
 _POOLS = (4, 2, 1)
 

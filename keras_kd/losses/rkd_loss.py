@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number
+from keras_kd.checks import check_number
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.sample_vectors import check_vectors, scaled_to_one
+from keras_kd.losses.formula.sample_vectors import check_vectors, scaled_to_one
 
 # Of the batch's largest distance; nearer points count as one. Its square is far from underflow.
 _COINCIDENT = 1e-12

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_number
+from keras_kd.checks import check_number
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.layer_stack import LayerStack, block
-from keras_kd.losses.per_sample_mean import per_sample_mean
-from keras_kd.losses.resample import average_to
+from keras_kd.losses.formula.layer_stack import LayerStack, block
+from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.losses.formula.resample import average_to
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_kd.losses.formula.top_k import softened_groups
 from keras_kd.losses.temperature_loss import TemperatureLoss
-from keras_kd.losses.top_k import softened_groups
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

@@ -5,7 +5,7 @@ import numbers
 import keras
 from keras import ops
 
-from keras_kd.losses.checks import check_temperature
+from keras_kd.checks import check_temperature
 from keras_kd.losses.response_loss import ResponseLoss
 
 DEFAULT_TEMPERATURE = 4.0

@@ -4,10 +4,10 @@ import types
 
 import keras
 
+from keras_kd.checks import check_number
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.uncompiled_config import uncompiled_config
-from keras_kd.losses.checks import check_number
 from keras_kd.teachers.average import AVERAGES, Average
 
 

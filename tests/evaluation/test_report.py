@@ -1,7 +1,7 @@
 import pytest
 
-from keras_kd.evaluation.column import Column, number
 from keras_kd.evaluation.report import html_page, html_table
+from keras_kd.evaluation.table_column import Column, number
 
 pytestmark = pytest.mark.core
 

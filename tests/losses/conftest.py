@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 
 
 def _resumes_like_any(item):
-    """A loss without weights resumes as any other does: `tests/test_resuming.py`."""
+    """A loss without weights resumes as any other does: `tests/distiller/test_resuming.py`."""
     if getattr(item, "originalname", "") != "test_a_resumed_run_equals_the_unbroken_one":
         return False
     if not issubclass(item.cls, LossContract):

@@ -11,7 +11,7 @@ from models_for_tests import EAGER
 from nets_for_losses import digits
 
 from keras_kd.losses import CRDLoss
-from keras_kd.losses.contrast_memory import ContrastMemory
+from keras_kd.losses.formula.contrast_memory import ContrastMemory
 
 pytestmark = pytest.mark.core
 # A graph on both backends; JAX without XLA would run eagerly.

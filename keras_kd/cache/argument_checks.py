@@ -1,0 +1,76 @@
+"""Checks of what a TeacherCache is made of."""
+
+import os
+from pathlib import Path
+
+import keras
+
+from keras_kd.checks import check_whole_number
+from keras_kd.features.tap import Tap
+
+_DTYPES = ("float16", "bfloat16", "float32")
+
+
+def check_path(path) -> Path:
+    """Returns the folder, or says why it cannot be one."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`path` must be a folder's name. Received: path={path!r}")
+    if "://" in str(path):
+        raise ValueError(
+            "`path` must be a folder of a mounted file system, for files to be locked and "
+            f"renamed. Received: path={str(path)!r}"
+        )
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`path` must be a folder. Received: path='{folder}', a file")
+    return folder
+
+
+def check_teacher(teacher):
+    """Returns the teacher, or says why it cannot be one."""
+    if isinstance(teacher, keras.Model) and not teacher.built:
+        raise ValueError(
+            "The teacher is not built: call it on a batch of data or give it a keras.Input. "
+            f"Received: teacher '{teacher.name}', built=False"
+        )
+    if teacher is not None and not callable(teacher):
+        raise TypeError(
+            "`teacher` must be a keras.Model, a function from a batch of arrays to arrays, or "
+            f"None. Received: teacher={teacher!r}"
+        )
+    return teacher
+
+
+def check_layers(layers, teacher) -> tuple:
+    """Returns the layers as `Tap`s."""
+    layers = (layers,) if isinstance(layers, str | Tap) else layers
+    if not isinstance(layers, list | tuple) or not all(isinstance(x, str | Tap) for x in layers):
+        raise TypeError(
+            "`layers` must be a list of names or keras_kd.features.Tap objects. "
+            f"Received: layers={layers!r}"
+        )
+    taps = tuple(Tap.of(layer) for layer in layers)
+    if len({tap.key for tap in taps}) < len(taps):
+        raise ValueError(f"`layers` must name each value once. Received: layers={layers!r}")
+    if taps and teacher is not None and not isinstance(teacher, keras.Model):
+        raise TypeError(
+            "Layers can be read of a keras.Model alone. Received: "
+            f"layers={layers!r}, teacher of type {type(teacher).__name__}"
+        )
+    return taps
+
+
+def check_settings(dtype, top_k, layers, from_logits) -> dict:
+    """Returns what decides what is stored, by name."""
+    if dtype not in _DTYPES:
+        raise ValueError(f"`dtype` must be one of {_DTYPES}. Received: dtype={dtype!r}")
+    if from_logits not in (None, True, False):
+        raise ValueError(
+            f"`from_logits` must be True, False or None. Received: from_logits={from_logits!r}"
+        )
+    return {
+        "dtype": dtype,
+        "top_k": None if top_k is None else check_whole_number("top_k", top_k, least=1),
+        "layers": [tap.key for tap in layers],
+        "from_logits": from_logits,
+    }

@@ -1,0 +1,131 @@
+"""Checks of what a Distiller is made of."""
+
+import contextlib
+
+import keras
+
+from keras_kd.features.string_inputs import check_inputs_alike
+from keras_kd.losses import DistillationLoss
+
+NO_BATCH = (
+    "The data yield no batch, so there is nothing to train on or to evaluate: give at least one "
+    "example, and a fresh data set where the last one is used up."
+)
+
+
+def check_feature_losses(losses) -> list:
+    """Returns the feature losses as a list, or says which of them cannot be one."""
+    losses = [losses] if isinstance(losses, DistillationLoss) else losses
+    if not isinstance(losses, list | tuple):
+        raise TypeError(
+            "`feature_losses` must be a list of keras_kd.losses.DistillationLoss objects. "
+            f"Received: feature_losses={losses!r}"
+        )
+    for loss in losses:
+        if not isinstance(loss, DistillationLoss):
+            raise TypeError(
+                "`feature_losses` must hold keras_kd.losses.DistillationLoss objects. "
+                f"Received: {loss!r}"
+            )
+        if loss.layers is None and loss.side != "input_gradient":
+            raise ValueError(
+                "A feature loss must say which layers it compares: "
+                f"{type(loss).__name__}(layers={{student_layer: teacher_layer}}). "
+                "Received: layers=None"
+            )
+    return list(losses)
+
+
+def check_models(student, teacher):
+    """Raises if the two are not built Keras models that share nothing that is trained."""
+    for role, model in (("student", student), ("teacher", teacher)):
+        if model is None and role == "teacher":
+            continue
+        if not isinstance(model, keras.Model):
+            raise TypeError(
+                f"`{role}` must be a keras.Model.{_way_in(role, model)} "
+                f"Received: {role}={model!r} of type {type(model).__name__}"
+            )
+        if not model.built:
+            raise ValueError(
+                f"The {role} is not built, so its shapes are unknown: call it on a batch of data "
+                f"or give it a keras.Input. Received: {role} '{model.name}', built=False"
+            )
+    if teacher is None:
+        return
+    shared = {id(v) for v in student.trainable_variables} & {id(v) for v in teacher.variables}
+    if teacher is student or shared:
+        raise ValueError(
+            "The teacher must be another model than the student: training one would change the "
+            f"other. Received: student '{student.name}', teacher '{teacher.name}', "
+            f"{len(shared)} shared variables"
+        )
+    check_inputs_alike(student, teacher)
+
+
+def _way_in(role, given):
+    """Returns how something else than a model can be a teacher, if it can."""
+    if isinstance(given, keras.layers.Layer):
+        return " Put a layer into one: keras.Sequential([keras.Input(shape), layer])."
+    if role == "teacher" and callable(given):
+        return (
+            " A function teaches through its answers: label the data with "
+            "keras_kd.TeacherCache(path, function), and train Distiller(student) on these."
+        )
+    return ""
+
+
+def check_batch_size(losses, size):
+    """Raises if batches of `size` are too small for one of the losses; None is an unknown size."""
+    for loss in losses:
+        if size is not None and size < loss.least_batch:
+            raise ValueError(
+                f"{type(loss).__name__} compares the samples of a batch with each other: a batch "
+                f"of at least {loss.least_batch} is needed. Received: batch size {size}"
+            )
+
+
+def check_fitted_batches(losses, x=None, y=None, batch_size=None, **_):
+    """Raises if `fit` was asked for batches that are too small, as far as its arguments tell."""
+    del y
+    if hasattr(x, "element_spec"):  # of a tf.data.Dataset
+        shapes = [getattr(spec, "shape", None) for spec in keras.tree.flatten(x.element_spec)]
+        sizes = [shape[0] for shape in shapes if getattr(shape, "rank", None)]
+        batch_size = next(iter(sizes), None)
+    check_batch_size(losses, batch_size)
+
+
+def check_unlabelled(distiller, labels, training, alpha):
+    """Raises if a step without the labels' loss has nothing to learn from or to evaluate.
+
+    Args:
+        distiller: The Distiller.
+        labels: `y` as the step got it.
+        training: Whether it is a training step.
+        alpha: The weight of the labels as a number.
+    """
+    if distiller.losses:  # a student that brings its own loss, as Keras allows
+        return
+    received = (
+        f"Received: y={'None' if labels is None else 'given'}, "
+        f"compiled loss={distiller.loss!r}, alpha={alpha}"
+    )
+    if not training and not distiller.validate_with_teacher:
+        raise ValueError(
+            "There is nothing to evaluate: give labels and compile with a `loss`, or make the "
+            f"Distiller with validate_with_teacher=True. {received}"
+        )
+    if training and alpha > 0:
+        raise ValueError(
+            "The student's own loss needs labels and a `loss` in `compile()`. Give both, or "
+            f"set alpha=0 to learn from the teacher alone. {received}"
+        )
+
+
+@contextlib.contextmanager
+def no_end_at_once():
+    """Says what is wrong where data end before their first batch."""
+    try:
+        yield
+    except StopIteration as error:
+        raise ValueError(NO_BATCH) from error
