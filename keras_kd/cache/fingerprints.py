@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_kd.features.layer_tree import layer_paths
-from keras_kd.features.uncompiled_config import uncompiled_config
+from keras_kd.features.nested_config import uncompiled_config
 
 
 class ContentDigest:

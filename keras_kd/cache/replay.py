@@ -5,7 +5,6 @@ import math
 import tensorflow as tf
 
 from keras_kd.cache.components import rebuild
-from keras_kd.cache.fixed_order import fixed_order
 from keras_kd.cache.shards import parse_block
 
 _TOGETHER = 16  # examples that are held at a time
@@ -36,7 +35,7 @@ def replay(shards, source, header, components) -> tf.data.Dataset:
         return _together(_looking_ahead(examples, count) if may_grow else examples, blocks, count)
 
     dataset = one_pass(0) if source.views == 1 else _next_view(source.views).flat_map(one_pass)
-    return fixed_order(dataset).apply(tf.data.experimental.assert_cardinality(count))
+    return _fixed_order(dataset).apply(tf.data.experimental.assert_cardinality(count))
 
 
 def _examples(source, view):
@@ -118,3 +117,23 @@ def _next_view(views):
         return order[number % views]
 
     return tf.data.Dataset.range(1).map(draw)
+
+
+def _fixed_order(dataset) -> tf.data.Dataset:
+    """Returns the same data, out of reach of options that are set on what is made of them.
+
+    `options.deterministic = False` lets every parallel `map` of a pipeline hand on what is ready
+    first, also of the part that was made before, and sharding by files reaches into it: examples
+    would meet the answers to others. A dataset that is captured as a value is left as it is.
+
+    Args:
+        dataset: A `tf.data.Dataset`.
+    """
+    spec = dataset.element_spec
+    value = tf.raw_ops.WrapDatasetVariant(input_handle=tf.data.experimental.to_variant(dataset))
+
+    def unwrap(_):
+        variant = tf.raw_ops.UnwrapDatasetVariant(input_handle=value)
+        return tf.data.experimental.from_variant(variant, spec)
+
+    return tf.data.Dataset.range(1).flat_map(unwrap)

@@ -7,6 +7,7 @@ import keras
 from keras_kd.features.string_inputs import check_inputs_alike
 from keras_kd.losses import DistillationLoss
 
+_RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
 NO_BATCH = (
     "The data yield no batch, so there is nothing to train on or to evaluate: give at least one "
     "example, and a fresh data set where the last one is used up."
@@ -34,6 +35,16 @@ def check_feature_losses(losses) -> list:
                 "Received: layers=None"
             )
     return list(losses)
+
+
+def check_name_is_free(loss, others):
+    """Raises if a feature loss has the name of one of `others`, or of what `fit` logs anyway."""
+    taken = [*_RESERVED, *(other.name for other in others)]
+    if loss.name in taken:
+        raise ValueError(
+            "Two losses of one name cannot be told apart in the logs: give one of them "
+            f"`name=`. Received: name={loss.name!r}. Taken: {taken}"
+        )
 
 
 def check_models(student, teacher):

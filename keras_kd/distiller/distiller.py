@@ -1,7 +1,7 @@
 """The Distiller: a Keras model whose `fit` teaches a student."""
 
 import contextlib
-import threading
+import types
 
 import keras
 from keras import ops
@@ -10,27 +10,27 @@ from keras_kd.checks import check_fraction, check_temperature
 from keras_kd.distiller import argument_checks
 from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.carried_data import unpack
-from keras_kd.distiller.grow_optimizer import grow_optimizer
-from keras_kd.distiller.inside_term import inside_term
+from keras_kd.distiller.feature_term import FeatureTerm
+from keras_kd.distiller.gradient_term import GradientTerm
+from keras_kd.distiller.late_variables import grow_optimizer, strategy_scope
+from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
-from keras_kd.distiller.step import Step
-from keras_kd.distiller.strategy_scope import strategy_scope
-from keras_kd.distiller.term_distances import answer, term_distances
-from keras_kd.distiller.untracked import Untracked
+from keras_kd.distiller.phased_model import PhasedModel
+from keras_kd.distiller.random_states import load_random_states, save_random_states
+from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
+from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.recording import Recording
 from keras_kd.features.string_inputs import check_strings
-from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.losses import KDLoss
 from keras_kd.losses.formula.given_values import replica_share
 from keras_kd.teachers.in_dtype import follow_weights, in_dtype
 
-_RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
+_PARTS = ("student", "teacher", "kd_loss", "feature_losses")
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Distiller(keras.Model):
+class Distiller(PhasedModel):
     """Trains a student on the labels and on what a frozen teacher says.
 
     ```
@@ -100,16 +100,14 @@ class Distiller(keras.Model):
         # Autocast would hand teacher and student other inputs than their own.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
-        # Untracked, so that nothing done to the Distiller (`trainable`, `add_loss`) reaches it.
-        self._teacher = Untracked(teacher)
-        self.teacher_dtype = teacher_dtype
         running = in_dtype(teacher, teacher_dtype)
-        self._running_teacher = Untracked(running)
-        self._kd_loss = Untracked(kd_loss)
+        # Where Keras does not look, so that `trainable` and `add_loss` do not reach the teacher.
+        self._untracked = types.SimpleNamespace(teacher=teacher, running=running, kd_loss=kd_loss)
+        self.teacher_dtype = teacher_dtype
         self.validate_with_teacher = bool(validate_with_teacher)
-        self.alpha = self._add_scalar("alpha", check_fraction(alpha))
-        self.temperature = self._add_scalar("temperature", check_temperature(temperature))
-        self.batches_seen = self._add_scalar("batches_seen", 0, "int32")
+        self.alpha = add_scalar(self, "alpha", check_fraction(alpha))
+        self.temperature = add_scalar(self, "temperature", check_temperature(temperature))
+        self.batches_seen = add_scalar(self, "batches_seen", 0, "int32")
         self._student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss")
         self.output_terms = output_terms(
@@ -121,16 +119,13 @@ class Distiller(keras.Model):
         self._awaited = AwaitedShapes(self._input_names)
         for loss in argument_checks.check_feature_losses(feature_losses):
             self.attach(loss)
-        self._step = threading.local()
-        self._evaluating = False
-        self._unlabelled = {"train": False, "test": False}
         self._alpha_at_start = float(alpha)
         self.built = True
 
     @property
     def teacher(self):
         """The teacher, or None."""
-        return self._teacher.value
+        return self._untracked.teacher
 
     @property
     def output_names(self):
@@ -140,39 +135,21 @@ class Distiller(keras.Model):
     @property
     def term_weights(self):
         """The weight of each loss by its name, a variable that callbacks change."""
-        weights = [term.weights_by_name for term in [*self.output_terms, *self.feature_terms]]
-        return {name: weight for of_term in weights for name, weight in of_term.items()}
-
-    @property
-    def trains_unlabelled(self):
-        """Whether the training step that was traced last had no labels' loss."""
-        return self._unlabelled["train"]
+        terms = [*self.output_terms, *self.feature_terms]
+        return {name: each for term in terms for name, each in term.weights_by_name.items()}
 
     @property
     def non_trainable_variables(self):
         """All state that training does not change by gradient, the teacher's included."""
-        variables = super().non_trainable_variables
-        if self.teacher is None:
-            return variables
         known = {id(variable) for variable in self.variables}
-        running = self._running_teacher.value.variables
-        return variables + [v for v in running if id(v) not in known]
+        running = getattr(self._untracked.running, "variables", [])
+        return super().non_trainable_variables + [v for v in running if id(v) not in known]
 
     def call(self, inputs, training=None):
         """Returns the student's outputs."""
         inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
         check_strings(inputs, self.student, "student")
         return self.student(inputs, training=training)
-
-    def train_step(self, *args, **kwargs):
-        """Keras' training step, with the student's tapped values recorded."""
-        with self._open_step("train"):
-            return super().train_step(*args, **kwargs)
-
-    def test_step(self, *args, **kwargs):
-        """Keras' test step, with the student's tapped values recorded."""
-        with self._open_step("test"):
-            return super().test_step(*args, **kwargs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the equation's value for one batch and updates its logs."""
@@ -181,55 +158,51 @@ class Distiller(keras.Model):
         # `super` adds the regularisers to the labels' loss; the logs tell them apart.
         regularisation = sum((ops.sum(loss) for loss in self.losses), ops.zeros(())) * share
         student_loss = ops.zeros(())
-        self._unlabelled[self._phase()] = y is None or self.loss is None
+        self._phase.is_unlabelled = y is None or self.loss is None
         if y is not None and self.loss is not None:
             student_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
             student_loss = student_loss - regularisation
             self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
-        elif hasattr(self._step, "phase"):  # in a step, not in a symbolic build
+        elif self._phase.recording is not None:  # in a step, not in a symbolic build
             argument_checks.check_unlabelled(self, y, training, self._alpha_at_start)
         if not training and not self.validate_with_teacher:
             return student_loss + regularisation
         if training:
             self.batches_seen.assign_add(1)
-        kd_loss, feature_loss = self._teacher_losses(x, y, y_pred, sample_weight, training)
+        # Keras builds a model symbolically outside a step: then nothing has been recorded.
+        recording = self._phase.recording
+        if recording is not None:
+            self._awaited.check_none_waits()
+        kd_loss, feature_loss = teacher_losses(
+            self._untracked.running,
+            self._unpack(x),
+            recording,
+            y_pred,
+            terms=[self.output_terms, [] if recording is None else list(self.feature_terms)],
+            labels=y,
+            sample_weight=sample_weight,
+            temperature=self.temperature,
+            training=training,
+        )
         self._kd_loss_tracker.update_state(kd_loss / share, sample_weight=batch)
         for term, distance in feature_loss:
             term.tracker.update_state(distance / share, sample_weight=batch)
-        return (
-            self.alpha * student_loss
-            + (1.0 - self.alpha) * kd_loss
-            + sum(term.loss_weight * distance for term, distance in feature_loss)
-            + regularisation
-        )
+        inside = sum(term.loss_weight * distance for term, distance in feature_loss)
+        return self.alpha * student_loss + (1.0 - self.alpha) * kd_loss + inside + regularisation
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Keras' `compute_metrics`; without labels the compiled metrics rest."""
-        if y is None:
-            self._unlabelled[self._phase()] = True
-            return self.get_metrics_result()
-        return super().compute_metrics(x, y, y_pred, sample_weight)
-
-    def get_metrics_result(self):
-        """Returns the metrics of the phase that runs, without terms that it does not compute."""
-        phase, silent = self._phase(), set()
-        if self._unlabelled[phase]:
-            silent |= {"student_loss", "compile_metrics"}
-        if phase == "test" and not self.validate_with_teacher:
-            silent |= {"kd_loss", *(term.name for term in self.feature_terms)}
-        results = {}
-        for metric in (metric for metric in self.metrics if metric.name not in silent):
-            result = metric.result()
-            results.update(result if isinstance(result, dict) else {metric.name: result})
-        return results
+    def silent_terms(self, phase):
+        """Returns what `evaluate` leaves out where it runs no teacher."""
+        if phase == "train" or self.validate_with_teacher:
+            return []
+        return ["kd_loss", *(term.name for term in self.feature_terms)]
 
     def fit(self, *args, **kwargs):
         """Keras' `fit`; data that yield no batch are an error on every backend."""
-        if self._unlabelled["train"]:  # labels, if they come now, bring metrics to be built
+        if self._phase.unlabelled["train"]:  # labels, if they come now, bring metrics to be built
             self.train_function = None
         losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
         argument_checks.check_fitted_batches(losses, *args, **kwargs)
-        follow_weights(self._running_teacher.value, self.teacher)
+        follow_weights(self._untracked.running, self.teacher)
         with argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
             history = super().fit(*args, **kwargs)
             if history.epoch and "loss" not in history.history:
@@ -238,30 +211,26 @@ class Distiller(keras.Model):
 
     def evaluate(self, *args, **kwargs):
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
-        self._evaluating = True
-        follow_weights(self._running_teacher.value, self.teacher)
+        follow_weights(self._untracked.running, self.teacher)
         waits = self.validate_with_teacher and self._awaited.waiting
         told = self._awaited.told_by(self, *args, **kwargs) if waits else contextlib.nullcontext()
-        try:
-            with argument_checks.no_end_at_once(), told:
-                results = super().evaluate(*args, **kwargs)
-                if results in ([], {}):
-                    raise StopIteration
-            return results
-        finally:
-            self._evaluating = False
+        with self._phase.evaluation(), argument_checks.no_end_at_once(), told:
+            results = super().evaluate(*args, **kwargs)
+            if results in ([], {}):
+                raise StopIteration
+        return results
 
     def make_train_function(self, force=False):
         """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
         self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
         if self.train_function is None:  # `train_on_batch` comes here for every batch
-            follow_weights(self._running_teacher.value, self.teacher)
+            follow_weights(self._untracked.running, self.teacher)
         return super().make_train_function(force)
 
     def make_test_function(self, force=False):
         """Keras' `make_test_function`."""
         if self.test_function is None:
-            follow_weights(self._running_teacher.value, self.teacher)
+            follow_weights(self._untracked.running, self.teacher)
         return super().make_test_function(force)
 
     def attach(self, loss, *, active=True):
@@ -274,18 +243,15 @@ class Distiller(keras.Model):
         Returns:
             Its term; None where there is no teacher and the loss waits for `fit` to see the data.
         """
-        taken = [*_RESERVED, *(each.name for each in self._feature_losses())]
-        if loss.name in taken:
-            raise ValueError(
-                "Two losses of one name cannot be told apart in the logs: give one of them "
-                f"`name=`. Received: name={loss.name!r}. Taken: {taken}"
-            )
-        if self.teacher is None:
-            loss = self._awaited.shaped(loss, active)
+        argument_checks.check_name_is_free(
+            loss.name, [each.name for each in self._feature_losses()]
+        )
+        loss = self._awaited.shaped(loss, active) if self.teacher is None else loss
         if loss is None:
             return None
         with strategy_scope(self):
-            term = inside_term(loss, self.student, self._running_teacher.value, self._inspect)
+            kind = GradientTerm if loss.side == "input_gradient" else FeatureTerm
+            term = kind(loss, self.student, self._untracked.running, self._inspect)
             if not active:
                 term.loss_weight.assign(0.0)
             self.feature_terms.append(term)
@@ -297,15 +263,11 @@ class Distiller(keras.Model):
     def save_own_variables(self, store):
         """Saves the scalars and, which Keras does not, where each random generator stands."""
         super().save_own_variables(store)
-        for index, state in enumerate(self._seed_states()):
-            store[f"seed_{index}"] = ops.convert_to_numpy(state)
+        save_random_states(self, store)
 
     def load_own_variables(self, store):
         """Loads what `save_own_variables` saved: dropout goes on with its own random numbers."""
-        names = [name for name in store.keys() if not name.startswith("seed_")]  # noqa: SIM118
-        super().load_own_variables({name: store[name] for name in names})
-        for index, state in enumerate(self._seed_states()):
-            state.assign(store[f"seed_{index}"])
+        super().load_own_variables(load_random_states(self, store))
 
     def get_config(self):
         """Returns the constructor's arguments, alpha and temperature as they are now."""
@@ -316,7 +278,7 @@ class Distiller(keras.Model):
             "teacher": self.teacher and uncompiled_config(self.teacher),
             "alpha": float(ops.convert_to_numpy(self.alpha)),
             "temperature": float(ops.convert_to_numpy(self.temperature)),
-            "kd_loss": serialize(self._kd_loss.value),
+            "kd_loss": serialize(self._untracked.kd_loss),
             "feature_losses": [serialize(loss) for loss in self._feature_losses()],
             "teacher_dtype": self.teacher_dtype,
             "validate_with_teacher": self.validate_with_teacher,
@@ -325,64 +287,13 @@ class Distiller(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Makes the Distiller that `get_config` described."""
-        with keras.saving.custom_object_scope(custom_objects or {}):
-            config = {
-                key: keras.saving.deserialize_keras_object(value)
-                if key in ("student", "teacher", "kd_loss", "feature_losses")
-                else value
-                for key, value in config.items()
-            }
-        return cls(**config)
-
-    @contextlib.contextmanager
-    def _open_step(self, phase):
-        with Recording() as recording:
-            self._step.recording, self._step.phase = recording, phase
-            try:
-                yield
-            finally:
-                del self._step.recording, self._step.phase
-
-    def _phase(self):
-        return getattr(self._step, "phase", "test" if self._evaluating else "train")
-
-    def _teacher_losses(self, x, y, y_pred, sample_weight, training):
-        """Returns the outputs' loss and a list of (feature term, distance)."""
-        # Keras builds a model symbolically outside a step: then nothing has been recorded.
-        recording = getattr(self._step, "recording", None)
-        feature_terms = [] if recording is None else list(self.feature_terms)
-        if recording is not None:
-            self._awaited.check_none_waits()
-        if not self.output_terms and not feature_terms:
-            return ops.zeros(()), []
-        carried = self._unpack(x)
-        teacher, outputs = answer(self._running_teacher.value, carried)
-        context = {"labels": y, "temperature": self.temperature, "training": training}
-        context["index"] = carried.get("index")
-        step = Step(recording, teacher, carried["inputs"], outputs, context)
-        return term_distances(self.output_terms, feature_terms, step, y_pred, sample_weight)
+        return cls(**with_parts(config, _PARTS, custom_objects))
 
     def _unpack(self, x):
-        """Returns the models' inputs and what else travels in `x`, by name."""
         return unpack(x, self._input_names, has_teacher=self.teacher is not None)
 
     def _feature_losses(self):
         return [*(term.loss for term in self.feature_terms), *self._awaited.waiting]
-
-    def _add_scalar(self, name, value, dtype="float32"):
-        return self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(value),
-            dtype=dtype,
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-            name=name,
-        )
-
-    def _seed_states(self):
-        weights = {id(variable) for variable in self.weights}
-        return [variable for variable in self.variables if id(variable) not in weights]
 
     def _inspect(self, model, taps=None):
         return inspect_model(model, input_spec_among(model, self.student, self.teacher), taps or {})

@@ -65,18 +65,18 @@ class FeatureTerm(LossTerm):
             if teacher is not None:
                 watch(theirs_layer, other.side)
 
-    def distance(self, step, sample_weight):
-        """Returns the loss between what the two recordings of a step saw."""
+    def distance(self, both, sample_weight):
+        """Returns the loss between what a `ForwardPass` of both models saw."""
         teacher_values, student_values, masks = [], [], []
-        training = step.context["training"]
+        training = both.context["training"]
         for ours_layer, ours, theirs_layer, theirs, projector in self._wiring.pairs:
-            value = step.student.value(ours_layer, ours)
-            masks.append(step.student.mask(ours_layer, ours))
+            value = both.student.value(ours_layer, ours)
+            masks.append(both.student.mask(ours_layer, ours))
             student_values.append(
                 value if projector is None else projector(value, training=training)
             )
-            teacher_values.append(step.teacher.value(theirs_layer, theirs))
-        return self._call(teacher_values, student_values, sample_weight, masks, step.context)
+            teacher_values.append(both.teacher.value(theirs_layer, theirs))
+        return self._call(teacher_values, student_values, sample_weight, masks, both.context)
 
     def _call(self, teacher_values, student_values, sample_weight, masks, context):
         parts = self._wiring.parts

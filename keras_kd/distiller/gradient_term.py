@@ -59,12 +59,12 @@ class GradientTerm(LossTerm):
                 f"student={shapes['student']}"
             )
 
-    def distance(self, step, sample_weight):
-        """Returns the loss between the gradients at a step's inputs."""
+    def distance(self, both, sample_weight):
+        """Returns the loss between the gradients at the inputs of a `ForwardPass`."""
         inputs = keras.tree.map_structure(
-            lambda x: ops.stop_gradient(ops.cast(x, "float32")), step.inputs
+            lambda x: ops.stop_gradient(ops.cast(x, "float32")), both.inputs
         )
-        classes = ops.argmax(ops.stop_gradient(step.teacher_outputs), axis=-1)[..., None]
+        classes = ops.argmax(ops.stop_gradient(both.teacher_outputs), axis=-1)[..., None]
 
         def gradient(role):
             def score(outputs):
@@ -78,7 +78,7 @@ class GradientTerm(LossTerm):
             return _flat(input_gradient(getattr(self._models, role), inputs, score))
 
         theirs, ours = gradient("teacher"), gradient("student")
-        return self.loss(theirs, ours, sample_weight, stages=self.stages, **step.context)
+        return self.loss(theirs, ours, sample_weight, stages=self.stages, **both.context)
 
     def _check(self, role, model, spec):
         if keras.tree.is_nested(spec.outputs):

@@ -14,8 +14,8 @@ class LossTerm(keras.layers.Layer):
     def __init__(self, loss, name):
         super().__init__(name=name, dtype="float32", autocast=False)
         self.loss = loss
-        self.loss_weight = self._add_scalar("loss_weight", loss.weight)
-        self.stages = {stage: self._add_scalar(stage, 1.0) for stage in loss.stages}
+        self.loss_weight = add_scalar(self, "loss_weight", loss.weight)
+        self.stages = {stage: add_scalar(self, stage, 1.0) for stage in loss.stages}
         self.built = True
 
     @property
@@ -24,13 +24,15 @@ class LossTerm(keras.layers.Layer):
         stages = {f"{self.name}/{stage}": weight for stage, weight in self.stages.items()}
         return {self.name: self.loss_weight, **stages}
 
-    def _add_scalar(self, name, value):
-        return self.add_weight(
-            shape=(),
-            initializer=keras.initializers.Constant(value),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-            name=name,
-        )
+
+def add_scalar(layer, name, value, dtype="float32"):
+    """Gives a layer a variable that training leaves alone and callbacks change."""
+    return layer.add_weight(
+        shape=(),
+        initializer=keras.initializers.Constant(value),
+        dtype=dtype,
+        trainable=False,
+        autocast=False,
+        aggregation="only_first_replica",
+        name=name,
+    )

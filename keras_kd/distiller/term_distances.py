@@ -1,5 +1,7 @@
 """What the teacher's part of the equation is for one batch."""
 
+import dataclasses
+
 from keras import ops
 
 from keras_kd.distiller.carried_features import CarriedFeatures
@@ -9,16 +11,53 @@ from keras_kd.features.recording import Recording
 from keras_kd.losses.formula.top_k import is_one_value
 
 
-def answer(teacher, carried):
-    """Returns what the teacher's layers and its outputs say of a batch.
+@dataclasses.dataclass(frozen=True)
+class ForwardPass:
+    """What student and teacher left behind when they ran on one batch.
+
+    Attributes:
+        student: The student's `Recording`.
+        teacher: The teacher's, or what the data carry of its layers.
+        inputs: What both models were given.
+        teacher_outputs: What the teacher answered.
+        context: What formulas may ask for by name: `labels`, `temperature`, `index`, `training`.
+    """
+
+    student: Recording
+    teacher: Recording | CarriedFeatures
+    inputs: object
+    teacher_outputs: object
+    context: dict
+
+
+def teacher_losses(teacher, carried, recording, y_pred, *, terms, **batch):
+    """Runs the teacher, or reads what the data carry of it, and compares.
 
     Args:
-        teacher: The model to run, or None where the answer travels with the data.
+        teacher: The model to run, or None where its answers travel with the data.
         carried: The models' inputs and what travels beside them, by name.
+        recording: What the student's layers gave.
+        y_pred: The student's outputs.
+        terms: A list of the losses on outputs, and one of those that look inside.
+        **batch: `labels`, `sample_weight`, `temperature`, `training`.
 
     Returns:
-        A `Recording` or `CarriedFeatures`, and the outputs.
+        The weighted sum of the output losses and a list of `(feature term, distance)`.
     """
+    output_terms, feature_terms = terms
+    if not output_terms and not feature_terms:
+        return ops.zeros(()), []
+    weights = batch.pop("sample_weight")
+    answers, outputs = _answer(teacher, carried)
+    context = {**batch, "index": carried.get("index")}
+    both = ForwardPass(recording, answers, carried["inputs"], outputs, context)
+    kd_loss = _output_distances(output_terms, both, y_pred, weights)
+    weight = one_weight(weights)
+    return kd_loss, [(term, term.distance(both, weight)) for term in feature_terms]
+
+
+def _answer(teacher, carried):
+    """Returns the `Recording` or `CarriedFeatures` of the teacher's layers, and its outputs."""
     if teacher is None:
         features = CarriedFeatures(carried.get("teacher_features", {}))
         return features, carried.get("teacher_outputs")
@@ -27,37 +66,25 @@ def answer(teacher, carried):
     return recording, outputs
 
 
-def term_distances(output_terms, feature_terms, step, y_pred, sample_weight):
-    """Compares what the two models left behind.
-
-    Args:
-        output_terms: The losses on outputs.
-        feature_terms: The losses that look inside.
-        step: The `Step`, whose context holds the labels.
-        y_pred: The student's outputs.
-        sample_weight: Weights in the structure of the outputs, or None.
-
-    Returns:
-        The weighted sum of the output losses and a list of `(feature term, distance)`.
-    """
-    if output_terms and step.teacher_outputs is None:
+def _output_distances(output_terms, both, y_pred, sample_weight):
+    """Returns the weighted sum of the output losses."""
+    if output_terms and both.teacher_outputs is None:
         raise ValueError(
             "Without a teacher its outputs travel with the data: `x` must be a dict "
             "{'inputs': x, 'teacher_outputs': outputs}. "
-            f"Received: x={type(step.inputs).__name__}"
+            f"Received: x={type(both.inputs).__name__}"
         )
-    context = {name: value for name, value in step.context.items() if name != "labels"}
-    carried = isinstance(step.teacher, CarriedFeatures)
-    one = carried and is_one_value(step.teacher_outputs)
+    context = {name: value for name, value in both.context.items() if name != "labels"}
+    carried = isinstance(both.teacher, CarriedFeatures)
+    one = carried and is_one_value(both.teacher_outputs)
     kd_loss = ops.zeros(())
     for term in output_terms:
         distance = term.distance(
             follow(term.student_path, y_pred),
-            follow(() if one else term.teacher_path, step.teacher_outputs),
+            follow(() if one else term.teacher_path, both.teacher_outputs),
             term.part_of(sample_weight),
-            labels=term.part_of(step.context["labels"]),
+            labels=term.part_of(both.context["labels"]),
             **context,
         )
         kd_loss = kd_loss + term.loss_weight * distance
-    weight = one_weight(sample_weight)
-    return kd_loss, [(term, term.distance(step, weight)) for term in feature_terms]
+    return kd_loss

@@ -5,7 +5,7 @@ import re
 
 import keras
 
-from keras_kd.losses.formula.snake_case import snake_case
+from keras_kd.losses.distillation_loss import snake_case
 
 
 def sublayers(layer) -> list:

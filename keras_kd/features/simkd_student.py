@@ -2,10 +2,10 @@
 
 import keras
 
-from keras_kd.features.average_to import AverageTo
 from keras_kd.features.graph_cutting import between, ends, file_copy, tapped
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.tap import Tap
+from keras_kd.losses.formula.resample import average_to
 from keras_kd.losses.sim_kd_loss import SimKDLoss, smaller_sizes
 
 
@@ -124,3 +124,29 @@ def _resized(classifier, shape):
             f"{error}"
         ) from error
     return resized
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class AverageTo(keras.layers.Layer):
+    """Averages a map or a sequence to a resolution that need not divide its own.
+
+    Args:
+        sizes: `(height, width)` of the maps, or `(length,)` of the sequences, that come out.
+        **kwargs: `dtype`, `name`.
+    """
+
+    def __init__(self, sizes, **kwargs):
+        super().__init__(**kwargs)
+        self.sizes = tuple(sizes)
+
+    def call(self, value):
+        """Returns the means of the windows."""
+        return average_to(value, self.sizes)
+
+    def compute_output_shape(self, shape):
+        """Returns the shape of what comes out."""
+        return (shape[0], *self.sizes, shape[-1])
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "sizes": self.sizes}

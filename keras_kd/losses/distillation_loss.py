@@ -1,18 +1,17 @@
 """The base class of every loss in keras_kd."""
 
 import inspect
+import re
 
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number
-from keras_kd.losses.formula.bare_probabilities import bare_probabilities
 from keras_kd.losses.formula.given_values import GivenValues
 from keras_kd.losses.formula.keras_mask import keras_mask
 from keras_kd.losses.formula.per_sample_mean import check_mask, per_sample_mean
-from keras_kd.losses.formula.snake_case import snake_case
 from keras_kd.losses.formula.to_rank import to_rank
-from keras_kd.losses.formula.top_k import refuse_top_k
+from keras_kd.losses.formula.top_k import bare_probabilities, refuse_top_k
 from keras_kd.losses.formula.without_ignored import check_ignore_class, without_ignored
 
 CONTEXT = ("index", "labels", "mask", "part", "stages", "temperature", "training")
@@ -286,6 +285,11 @@ class DistillationLoss(keras.losses.Loss):
             sample_weight = to_rank(ops.convert_to_tensor(sample_weight, values.dtype), rank)
             weights = sample_weight if weights is None else weights * sample_weight
         return None if weights is None else weights * ops.ones_like(values)
+
+
+def snake_case(name: str) -> str:
+    """Returns a class name as Keras writes it in the names of its objects: `KDLoss`, `kd_loss`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _of_real_positions(sample_weight, mask, values):

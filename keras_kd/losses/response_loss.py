@@ -5,8 +5,12 @@ from keras import ops
 
 from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
-from keras_kd.losses.formula.bare_probabilities import bare_probabilities
-from keras_kd.losses.formula.top_k import checked_top_k, dense_logits, refuse_top_k
+from keras_kd.losses.formula.top_k import (
+    bare_probabilities,
+    checked_top_k,
+    dense_logits,
+    refuse_top_k,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")

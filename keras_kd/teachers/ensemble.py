@@ -6,8 +6,8 @@ import keras
 
 from keras_kd.checks import check_number
 from keras_kd.features.model_spec import input_spec_among, inspect_model
+from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.uncompiled_config import uncompiled_config
 from keras_kd.teachers.average import AVERAGES, Average
 
 
@@ -121,11 +121,7 @@ class Ensemble(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Makes the ensemble that `get_config` described."""
-        models = [
-            keras.saving.deserialize_keras_object(model, custom_objects=custom_objects)
-            for model in config["models"]
-        ]
-        return cls(**{**config, "models": models})
+        return cls(**with_parts(config, ["models"], custom_objects))
 
 
 def _check_models(models):

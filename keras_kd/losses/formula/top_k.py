@@ -28,6 +28,13 @@ def is_one_value(outputs):
     return isinstance(outputs, dict) and set(outputs) in ({*_KEYS}, {"probabilities"})
 
 
+def bare_probabilities(value):
+    """Returns `(p, True)` of `{"probabilities": p}`, as a cache gives it, else `(value, False)`."""
+    if isinstance(value, dict) and set(value) == {"probabilities"}:
+        return value["probabilities"], True
+    return value, False
+
+
 def refuse_top_k(name, what, value):
     """Raises a ValueError if `value`, or one of a list of values, is top-k labels."""
     for each in value if isinstance(value, list | tuple) else [value]:

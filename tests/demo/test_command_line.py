@@ -7,7 +7,7 @@ import sys
 import keras
 import pytest
 
-from keras_kd.__main__ import main
+from keras_kd.demo.command_line import main
 
 QUICK = ["--epochs", "1", "--seeds", "1"]
 DATA_DIR = os.environ.get("KERAS_KD_DATA_DIR")

@@ -1,4 +1,4 @@
-"""A model's config without how it was compiled."""
+"""Configs of what holds models, as Keras saves them."""
 
 import keras
 
@@ -9,6 +9,15 @@ def uncompiled_config(model):
     A nested model that was compiled with a custom loss would otherwise break loading.
     """
     return _drop(keras.saving.serialize_keras_object(model))
+
+
+def with_parts(config, parts, custom_objects=None):
+    """Returns a config in which the Keras objects under the keys `parts` have been made again."""
+    with keras.saving.custom_object_scope(custom_objects or {}):
+        return {
+            key: keras.saving.deserialize_keras_object(value) if key in parts else value
+            for key, value in config.items()
+        }
 
 
 def _drop(config):

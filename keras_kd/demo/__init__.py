@@ -1,0 +1,1 @@
+"""The demo: a teacher, students alone and distilled, exports and a report."""

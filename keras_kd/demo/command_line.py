@@ -1,0 +1,104 @@
+"""The command line of `python -m keras_kd`."""
+
+import argparse
+import contextlib
+import logging
+import pathlib
+import sys
+
+from keras_kd.checks import check_fraction, check_temperature
+from keras_kd.data import digits, image_classification
+from keras_kd.demo.report import write_demo_report
+from keras_kd.demo.run import Run
+
+
+def main(arguments=None) -> int:
+    """Runs the demo; returns the exit status."""
+    options = _parse(arguments)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # retracing between models is no news
+    try:
+        data = _load(options)
+        folder = _new_folder(options)
+    except (OSError, ValueError) as error:
+        print(f"keras_kd: {error}", file=sys.stderr)
+        return 2
+    run = Run(data, folder, options)
+    status = 0
+    try:
+        run.train()
+        run.export()
+    except KeyboardInterrupt:
+        status = 130
+        print("\nInterrupted: what is finished stays.", file=sys.stderr)
+    write_demo_report(run, interrupted=status != 0)
+    return status
+
+
+def _load(options):
+    if options.dataset == "digits":
+        return digits()
+    try:
+        return image_classification(options.dataset, options.data_dir)
+    except ValueError as error:
+        raise ValueError(f"{error}\nWithout a download there is also: digits") from error
+
+
+def _new_folder(options):
+    """Returns a new folder; an earlier run's is never written into."""
+    if options.out is not None:
+        folder = pathlib.Path(options.out)
+        if folder.exists():
+            raise ValueError(f"The folder exists; give another. Received: --out {folder}")
+    else:
+        names = (
+            f"{options.dataset.replace('/', '-')}{end}"
+            for end in ("", *(f"-{number}" for number in range(2, 10_000)))
+        )
+        folder = next(p for name in names if not (p := pathlib.Path("runs") / name).exists())
+    (folder / "models").mkdir(parents=True)
+    return folder
+
+
+def _parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_kd",
+        description="Trains a teacher, trains the same small student alone and distilled, exports "
+        "the distilled student, runs every export, and writes a report to runs/<dataset>/.",
+    )
+    parser.add_argument(
+        "--dataset",
+        default="digits",
+        help="'digits' (the default: real, no download) or the name of any TFDS "
+        "image-classification set",
+    )
+    parser.add_argument("--data-dir", help="the folder TFDS keeps its sets in")
+    parser.add_argument("--epochs", type=_count, help="for every net (default: by the set's size)")
+    parser.add_argument("--seeds", type=_count, default=3, help="students of each kind (default 3)")
+    parser.add_argument(
+        "--temperature", type=_checked(check_temperature), default=4.0, help="above 0 (default 4)"
+    )
+    parser.add_argument(
+        "--alpha",
+        type=_checked(check_fraction),
+        default=0.1,
+        help="weight of the labels, 0 to 1 (default 0.1)",
+    )
+    parser.add_argument("--out", help="a new folder (default: runs/<dataset>)")
+    return parser.parse_args(arguments)
+
+
+def _count(text):
+    with contextlib.suppress(ValueError):
+        if int(text) > 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"a whole number above 0 was expected. Received: {text!r}")
+
+
+def _checked(check):
+    def convert(text):
+        try:
+            return check(float(text))
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return convert

@@ -1,0 +1,110 @@
+"""A model that knows which of its steps runs."""
+
+import contextlib
+import threading
+
+import keras
+
+from keras_kd.features.recording import Recording
+
+
+class PhasedModel(keras.Model):
+    """A model whose steps record what its watched layers give, and log what they compute.
+
+    A step without labels logs no labels' loss and no compiled metrics; a step logs no term that
+    `silent_terms` names.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self._phase = _Phase()
+
+    @property
+    def trains_unlabelled(self):
+        """Whether the training step that was traced last had no labels' loss."""
+        return self._phase.unlabelled["train"]
+
+    def silent_terms(self, phase):
+        """Returns the names of terms that steps of a phase, `"train"` or `"test"`, leave out."""
+        raise NotImplementedError
+
+    def train_step(self, *args, **kwargs):
+        """Keras' training step, with the student's tapped values recorded."""
+        with self._phase.open("train"):
+            return super().train_step(*args, **kwargs)
+
+    def test_step(self, *args, **kwargs):
+        """Keras' test step, with the student's tapped values recorded."""
+        with self._phase.open("test"):
+            return super().test_step(*args, **kwargs)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Keras' `compute_metrics`; without labels the compiled metrics rest."""
+        if y is None:
+            self._phase.is_unlabelled = True
+            return self.get_metrics_result()
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_metrics_result(self):
+        """Returns the metrics of the phase that runs, without terms that it does not compute."""
+        silent = set(self.silent_terms(self._phase.name))
+        if self._phase.is_unlabelled:
+            silent |= {"student_loss", "compile_metrics"}
+        results = {}
+        for metric in (metric for metric in self.metrics if metric.name not in silent):
+            result = metric.result()
+            results.update(result if isinstance(result, dict) else {metric.name: result})
+        return results
+
+
+class _Phase:
+    """The step that a thread is in, what it records of the student, and which steps lack labels.
+
+    Attributes:
+        evaluating: Whether `evaluate` runs.
+        unlabelled: For `"train"` and `"test"` whether the step that was traced last had no labels'
+            loss.
+    """
+
+    def __init__(self):
+        self.evaluating = False
+        self.unlabelled = {"train": False, "test": False}
+        self._of_thread = threading.local()
+
+    @contextlib.contextmanager
+    def open(self, name):
+        """A step, `"train"` or `"test"`, that records what the student's watched layers give."""
+        with Recording() as recording:
+            self._of_thread.recording, self._of_thread.name = recording, name
+            try:
+                yield
+            finally:
+                del self._of_thread.recording, self._of_thread.name
+
+    @contextlib.contextmanager
+    def evaluation(self):
+        """The time that `evaluate` takes, also between its steps."""
+        self.evaluating = True
+        try:
+            yield
+        finally:
+            self.evaluating = False
+
+    @property
+    def recording(self):
+        """The open step's `Recording`; None outside one, as where Keras builds symbolically."""
+        return getattr(self._of_thread, "recording", None)
+
+    @property
+    def name(self):
+        """`"train"` or `"test"`."""
+        return getattr(self._of_thread, "name", "test" if self.evaluating else "train")
+
+    @property
+    def is_unlabelled(self):
+        """Whether this phase's step had no labels' loss."""
+        return self.unlabelled[self.name]
+
+    @is_unlabelled.setter
+    def is_unlabelled(self, value):
+        self.unlabelled[self.name] = value
