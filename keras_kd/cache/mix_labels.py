@@ -1,10 +1,10 @@
 """Mixup and CutMix of images that carry a teacher's answers."""
 
 import keras
-import tensorflow as tf
 
 from keras_kd.cache.class_probabilities import class_probabilities
 from keras_kd.checks import check_whole_number
+from keras_kd.lazy_modules import tf
 
 _LOG_SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite
 

@@ -3,6 +3,7 @@
 import keras
 
 from keras_kd.cache.argument_checks import check_layers, check_path, check_settings, check_teacher
+from keras_kd.cache.array_reader import read_arrays
 from keras_kd.cache.filling import Filling
 from keras_kd.cache.identity import compare, compare_answers, identity, new_header
 from keras_kd.cache.labeller import Labeller
@@ -90,6 +91,34 @@ class TeacherCache:
         """Whether every example of the data set that was begun is labelled."""
         header = self._shards.header
         return header is not None and not self._is_missing(header)
+
+    def answers(self, view=0):
+        """Returns the answers to all examples as NumPy arrays, for machines without TensorFlow.
+
+        Beside the inputs, in the order in which they were labelled, they are what a Distiller
+        without a teacher trains on: `x = {"inputs": x, **cache.answers()}`. The cache must be
+        complete; nothing compares the inputs with those that were labelled.
+
+        Args:
+            view: Which view, from 0.
+
+        Returns:
+            A dict with `"teacher_outputs"`, and with `layers` `"teacher_features"` and `"index"`.
+
+        Raises:
+            TypeError, ValueError: If the cache is not complete or has no such view.
+            OSError: If a file is damaged.
+        """
+        view = check_whole_number("view", view, least=0)
+        if not self.complete:
+            raise ValueError(
+                "Answers are missing: label all data with `label` or `label_shard` first. "
+                f"Received: path='{self.path}'"
+            )
+        views = self._shards.header["settings"]["views"]
+        if view >= views:
+            raise ValueError(f"`view` must be below {views}, the views. Received: view={view}")
+        return read_arrays(self._shards, view)
 
     def label(self, dataset, *, augment=None, views=1, batch_size=256, check="all"):
         """Labels what is not labelled yet and returns the data with the teacher's answers.

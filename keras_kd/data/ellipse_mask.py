@@ -1,5 +1,7 @@
 """A class for each pixel, from boxes."""
 
+from keras_kd.lazy_modules import tf
+
 
 def ellipse_mask(boxes, classes, image_size, *, num_classes, ignore_class=255, band=1.0):
     """Returns a mask of the ellipses that fill the boxes, with a band of pixels of no class.
@@ -24,7 +26,6 @@ def ellipse_mask(boxes, classes, image_size, *, num_classes, ignore_class=255, b
     Raises:
         ValueError: If `ignore_class` is a class of the mask.
     """
-    import tensorflow as tf
 
     if 0 <= ignore_class <= num_classes:
         raise ValueError(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_kd.data.locations import locations
+from keras_kd.lazy_modules import tf
 
 # A box belongs to the level on which no side is farther than this many strides; offsets are told
 # in this unit, so that they are about 1 on every level.
@@ -32,7 +33,6 @@ def location_targets(boxes, classes, image_size, *, num_classes, strides=(8, 16)
     Reference: Tian, Shen, Chen, He, "FCOS: Fully Convolutional One-Stage Object Detection",
     ICCV 2019.
     """
-    import tensorflow as tf
 
     centres, cells = locations(image_size, strides)
     reach = REACH * cells

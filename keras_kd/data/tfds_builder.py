@@ -4,6 +4,8 @@ import difflib
 import os
 from pathlib import Path
 
+from keras_kd.lazy_modules import tfds
+
 
 def tfds_builder(name: str, data_dir: str | os.PathLike | None = None):
     """Returns the builder of a set of TensorFlow Datasets, nothing loaded yet.
@@ -16,7 +18,6 @@ def tfds_builder(name: str, data_dir: str | os.PathLike | None = None):
     Raises:
         ValueError: If there is no set of that name.
     """
-    import tensorflow_datasets as tfds
 
     try:
         return tfds.builder(name, data_dir=data_dir)
@@ -25,7 +26,6 @@ def tfds_builder(name: str, data_dir: str | os.PathLike | None = None):
 
 
 def _unknown_name(name, data_dir) -> str:
-    import tensorflow_datasets as tfds
 
     folder = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
     local = sorted(
