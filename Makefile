@@ -3,14 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 WORKERS ?= 2
 # Who is done first takes over tests of the other.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
+# Test modules that pytest has rewritten once are kept, as Python keeps all that it compiles.
+unexport PYTHONDONTWRITEBYTECODE
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # What JAX compiles is kept between runs: a second `make test` takes half the time there.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test pages test-all lint clean
+.PHONY: demo test test-times pages test-all lint clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -19,7 +21,13 @@ demo: .venv/demo.stamp
 ## The tests on TensorFlow, then those of the core on JAX.
 test: .venv/test.stamp
 	$(PYTEST) -m "not slow and not pages" --doctest-modules tests keras_kd
-	KERAS_BACKEND=jax $(PYTEST) -m "core and not slow" tests
+	KERAS_BACKEND=jax $(PYTEST) -m "core and not slow and not alike" tests
+
+## The same, and where the minutes go: the seconds of every test file.
+test-times: .venv/test.stamp
+	$(PYTEST) --junitxml .venv/times_tensorflow.xml -m "not slow and not pages" --doctest-modules tests keras_kd
+	KERAS_BACKEND=jax $(PYTEST) --junitxml .venv/times_jax.xml -m "core and not slow and not alike" tests
+	$(BIN)/python benchmarks/test_times.py .venv/times_tensorflow.xml .venv/times_jax.xml
 
 ## The README's code blocks, and the notebooks on their small setting.
 pages: .venv/test.stamp

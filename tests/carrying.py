@@ -52,7 +52,7 @@ def with_shapes(loss, x):
 
 def make(student, teacher, loss, compiled=True, **kwargs):
     keras.utils.set_random_seed(0)
-    losses = [] if loss is None else [loss]
+    losses = loss if isinstance(loss, list) else [loss] if loss is not None else []
     distiller = Distiller(student, teacher, alpha=0.3, feature_losses=losses, **kwargs)
     if compiled:
         distiller.compile(keras.optimizers.SGD(0.02, momentum=0.9), cross_entropy(), **EAGER)

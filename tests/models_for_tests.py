@@ -7,8 +7,10 @@ from keras_kd import Distiller
 
 FEATURES, CLASSES = 4, 3
 
-# For tests of values: TensorFlow takes longer to trace a step than to run it.
+# TensorFlow takes longer to trace a step than to run it. That both train alike is shown where the
+# step's ways to run are compared, and what only a compiled step shows takes COMPILED.
 EAGER = {"run_eagerly": keras.backend.backend() == "tensorflow"}
+COMPILED = {"run_eagerly": False}
 
 
 def net(width=5, seed=0, classes=CLASSES, activation=None, features=FEATURES, **dense):
@@ -47,8 +49,16 @@ def sgd(rate=0.1):
 def distiller(student, teacher=None, compiled=None, **kwargs):
     """A Distiller, compiled with SGD and cross-entropy unless `compiled` says otherwise."""
     model = Distiller(student, teacher, **kwargs)
-    model.compile(**{"optimizer": sgd(), "loss": cross_entropy(), **(compiled or {})})
+    compiled = compiled or {}
+    eager = {} if "jit_compile" in compiled or "steps_per_execution" in compiled else EAGER
+    model.compile(**{"optimizer": sgd(), "loss": cross_entropy(), **eager, **compiled})
     return model
+
+
+def inferred(model, x):
+    """What a model gives in inference mode, as arrays; `predict` would compile another function."""
+    given = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
+    return keras.tree.map_structure(keras.ops.convert_to_numpy, given)
 
 
 def numbers(model):

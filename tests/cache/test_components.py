@@ -7,7 +7,7 @@ import pytest
 
 from keras_kd.cache.components import Component, describe, rebuild
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from models_for_tests import net
 
 from keras_kd.cache.fingerprints import ContentDigest, content_digest, model_digest
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def in_batches(data, size):

@@ -9,6 +9,7 @@ import tensorflow as tf
 from caching import outputs, predicted
 from carrying import assert_same_run
 from models_for_tests import EAGER, distiller, examples, net
+from variants import first_of
 
 from keras_kd import Distiller, TeacherCache, export_student
 from keras_kd.losses import KDLoss
@@ -55,7 +56,7 @@ def taught(teacher):
     return fitted(DATA, teacher)
 
 
-@pytest.mark.parametrize("kind", ["SavedModel", "tflite", "function"])
+@first_of("kind", ["SavedModel", "tflite", "function"])
 def test_a_student_learns_through_the_cache_as_beside_the_model(
     tmp_path, teacher, saved, taught, kind
 ):

@@ -10,7 +10,7 @@ from models_for_tests import examples, log_softmax, net, softmax
 from keras_kd import TeacherCache, losses
 from keras_kd.features import Tap
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 X = np.eye(6, dtype="float32")
 

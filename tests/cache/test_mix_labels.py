@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from formulas import softmax, spread, top_k_labels
-from models_for_tests import distiller
+from models_for_tests import distiller, inferred
 from nets_for_losses import digits
 
 from keras_kd.cache import MixLabels
@@ -63,6 +63,7 @@ def partners(images):
     return found
 
 
+@pytest.mark.alike
 @every_layer
 @pytest.mark.parametrize("drop", [COUNT, 5], ids=["one batch", "and a shorter one"])
 def test_images_labels_teacher_and_weights_have_one_partner_and_one_coefficient(
@@ -100,6 +101,7 @@ def test_a_seed_gives_the_same_mixture_again():
     assert np.abs(runs[0][0]["inputs"] - runs[2][0]["inputs"]).max() > 0.1
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("k", [2, CLASSES])
 def test_top_k_labels_are_mixed_as_the_distribution_they_stand_for(k):
     labels = top_k_labels(teacher_logits(), k)
@@ -169,7 +171,7 @@ def test_a_student_learns_digits_from_mixtures_of_them():
         },
     )
     model.fit(data, epochs=8, verbose=0)
-    assert (student.predict(images, verbose=0).argmax(-1) == labels).mean() > 0.8
+    assert (inferred(student, images).argmax(-1) == labels).mean() > 0.8
 
 
 # What is wrong.
@@ -196,6 +198,7 @@ IMAGES, ANSWERS, Y = np.zeros((4, 8, 8, 1)), np.zeros((4, 5)), np.zeros(4, "int3
 TOP_K = top_k_labels(ANSWERS, 2)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [

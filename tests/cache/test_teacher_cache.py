@@ -9,6 +9,7 @@ import tensorflow as tf
 from caching import Lines, assert_labelled, lines, numbers, outputs, predicted, read
 from carrying import assert_same_run
 from models_for_tests import EAGER, cross_entropy, examples, kd, net, sgd, softmax
+from variants import first_of
 
 from keras_kd import Distiller, TeacherCache, losses
 from keras_kd.teachers import Ensemble
@@ -22,6 +23,7 @@ def dataset_of(parts):
     return tf.data.Dataset.from_tensor_slices(parts)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("given", [dataset_of, lambda parts: parts], ids=["tf.data", "arrays"])
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_every_element_gets_its_answer_and_stays_as_it_was(tmp_path, given, parts):
@@ -105,7 +107,8 @@ def heads(structure, seed=1):
     return keras.Model(inputs, parts if structure is dict else structure(parts.values()))
 
 
-@pytest.mark.parametrize("structure", [dict, list, tuple])
+@pytest.mark.alike
+@first_of("structure", [dict, list, tuple])
 def test_teachers_of_several_outputs_are_cached_and_teach(tmp_path, structure):
     x, _ = examples()
     teacher = heads(structure)
@@ -134,9 +137,10 @@ def assert_same(live, cached, data, train, loss=None):
     assert_same_run(live, cached, runs[0][0], runs[1][0])
 
 
-@pytest.mark.parametrize("ends", [None, "softmax"])
-@pytest.mark.parametrize("top_k", [None, 3])
-@pytest.mark.parametrize("taught", [None, "probabilities", "scores"])
+@pytest.mark.alike
+@first_of("ends", [None, "softmax"])
+@first_of("top_k", [None, 3])
+@first_of("taught", [None, "probabilities", "scores"])
 def test_one_output_teaches_one_whatever_they_are_called(tmp_path, ends, top_k, taught):
     x, _ = examples()
     teacher, student = net(seed=4, activation=ends), net(seed=7)
@@ -195,8 +199,9 @@ def test_a_run_on_cached_labels_is_the_live_run(tmp_path, ends, classes, kd_loss
     assert_same(live, cached, (x, labels, WEIGHTS.astype("float32")), train, loss)
 
 
-@pytest.mark.parametrize("ends", ["softmax", "sigmoid"])
-@pytest.mark.parametrize(("dtype", "bits"), [("float32", 21), ("float16", 11), ("bfloat16", 8)])
+@pytest.mark.alike
+@first_of("ends", ["softmax", "sigmoid"])
+@first_of(("dtype", "bits"), [("float32", 21), ("float16", 11), ("bfloat16", 8)])
 def test_answers_are_those_of_the_teacher_to_the_stored_precision(tmp_path, dtype, bits, ends):
     x = 4.0 * examples(40)[0]
     logits = net(9, seed=4)
@@ -247,6 +252,7 @@ def test_what_tensorflow_offers_works_on_the_result(tmp_path):
     assert mapped.cardinality() == 6
 
 
+@pytest.mark.alike
 def test_no_option_that_is_set_later_parts_examples_from_their_answers(tmp_path):
     def late(x, seed=None):
         def wait(x):
@@ -265,6 +271,7 @@ def test_no_option_that_is_set_later_parts_examples_from_their_answers(tmp_path)
     assert_labelled(hasty.label(data.with_options(options), augment=late), x)
 
 
+@pytest.mark.alike
 def test_a_dataset_that_changes_afterwards_stops_the_training(tmp_path):
     for count in (48, 50):
         end = [count]

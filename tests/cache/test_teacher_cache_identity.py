@@ -10,11 +10,12 @@ import pytest
 import tensorflow as tf
 from caching import Lines, assert_labelled, numbers, outputs, predicted
 from models_for_tests import net
+from variants import first_of
 
 from keras_kd import TeacherCache
 from keras_kd.cache.shards import Shards
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def of_unknown_length(x):
@@ -51,7 +52,7 @@ def labelled(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@first_of("kind", KINDS)
 def test_the_same_data_are_known_again_whatever_holds_them(labelled, kind):
     teacher = Lines()
     cache = TeacherCache(labelled, teacher, dtype="float32")

@@ -54,6 +54,7 @@ def kept(path):
 
 
 @pytest.mark.core
+@pytest.mark.alike
 @pytest.mark.parametrize("batch_size", [5, 16, 40, 256])
 def test_many_shards_are_read_in_their_order(tmp_path, batch_size):
     cache = cache_of(tmp_path)
@@ -63,6 +64,7 @@ def test_many_shards_are_read_in_their_order(tmp_path, batch_size):
 
 
 @pytest.mark.core
+@pytest.mark.alike
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         cache_of(tmp_path, Fails(50, interrupt)).label(X, batch_size=5)
@@ -290,6 +292,7 @@ def test_a_number_that_changed_in_a_description_is_seen(tmp_path):
 
 
 @pytest.mark.core
+@pytest.mark.alike
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_numbers_that_are_none_are_named_by_their_position(tmp_path, value):
     def broken(x):
@@ -310,6 +313,7 @@ def test_numbers_that_are_none_at_once_leave_nothing(tmp_path):
 
 
 @pytest.mark.core
+@pytest.mark.alike
 @pytest.mark.parametrize(("dtype", "fits"), [("float16", False), ("bfloat16", True)])
 def test_what_float16_cannot_hold_needs_another_type(tmp_path, dtype, fits):
     x = X * 1000.0

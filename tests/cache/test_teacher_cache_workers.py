@@ -10,7 +10,7 @@ from caching import Lines, assert_labelled, numbers
 
 from keras_kd import TeacherCache
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 X = numbers(100)
 

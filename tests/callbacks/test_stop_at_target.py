@@ -1,5 +1,5 @@
 import pytest
-from tiny import data, distiller
+from tiny import data, shared
 
 from keras_kd.callbacks import StopAtTarget
 
@@ -10,7 +10,7 @@ X, Y = data()
 
 def fit(callback, epochs=30):
     return (
-        distiller()
+        shared()
         .fit(X, Y, epochs=epochs, verbose=0, validation_data=(X, Y), callbacks=[callback])
         .history
     )

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from tiny import data, distiller, number, weights
+from tiny import data, distiller, number, shared, weights
 
 from keras_kd.callbacks import AlphaScheduler, LossWeightScheduler, TemperatureScheduler
 from keras_kd.losses import FitNetLoss
@@ -17,30 +17,30 @@ def fit(model, callback, epochs=3, **kwargs):
 
 
 def test_a_function_of_the_epoch_is_followed_and_logged():
-    model = distiller()
+    model = shared()
     history = fit(model, AlphaScheduler(lambda epoch, alpha: 0.25 * epoch))
     assert history["alpha"] == [0.0, 0.25, 0.5]
     assert number(model.alpha) == 0.5
 
 
 def test_a_function_sees_the_current_value():
-    history = fit(distiller(), TemperatureScheduler(lambda epoch, t: 2.0 * t))
+    history = fit(shared(), TemperatureScheduler(lambda epoch, t: 2.0 * t))
     assert history["temperature"] == [8.0, 16.0, 32.0]
 
 
 def test_a_function_of_the_epoch_alone_is_enough():
-    assert fit(distiller(), AlphaScheduler(lambda epoch: 0.5))["alpha"] == [0.5] * 3
+    assert fit(shared(), AlphaScheduler(lambda epoch: 0.5))["alpha"] == [0.5] * 3
 
 
 def test_a_keras_schedule_counts_batches():
     decay = keras.optimizers.schedules.PolynomialDecay(8.0, 8, end_learning_rate=1.0)
-    history = fit(distiller(), TemperatureScheduler(decay))
+    history = fit(shared(), TemperatureScheduler(decay))
     # Four batches an epoch; the last batch of epoch 0 is number 3: 8 - 7 * 3 / 8.
     np.testing.assert_allclose(history["temperature"], [5.375, 1.875, 1.0], rtol=1e-6)
 
 
 def test_batches_go_on_counting_in_a_second_fit():
-    model, seen = distiller(), []
+    model, seen = shared(), []
     callback = AlphaScheduler(lambda step, alpha: seen.append(step) or 0.5, per="batch")
     fit(model, callback, epochs=2)
     fit(model, callback, epochs=1)
@@ -56,27 +56,32 @@ def test_batches_are_counted_under_gradient_accumulation():
 
 def test_steps_per_execution_sets_the_value_every_n_batches():
     seen = []
-    model = distiller(steps_per_execution=2)
+    model = shared(steps_per_execution=2)
     fit(model, AlphaScheduler(lambda step, alpha: seen.append(step) or 0.5, per="batch"), epochs=2)
     assert seen == [0, 2, 4, 6]
 
 
 def test_a_scheduled_alpha_trains_as_a_fixed_one_does():
-    fixed, scheduled = distiller(alpha=0.9), distiller(alpha=0.1)
-    fit(fixed, AlphaScheduler(lambda epoch: 0.9))
-    fit(scheduled, AlphaScheduler(lambda epoch: 0.9))
-    for a, b in zip(weights(fixed.student), weights(scheduled.student), strict=True):
+    found = []
+    for alpha in (0.9, 0.1):
+        model = shared(alpha=alpha)
+        fit(model, AlphaScheduler(lambda epoch: 0.9))
+        found.append(weights(model.student))
+    for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 def test_a_batch_schedule_changes_the_running_step():
-    still, moving = distiller(), distiller()
-    fit(still, AlphaScheduler(lambda epoch: 0.3))
-    fit(moving, AlphaScheduler(lambda step, alpha: 0.0 if step % 2 else 1.0, per="batch"))
-    assert any(
-        not np.array_equal(a, b)
-        for a, b in zip(weights(still.student), weights(moving.student), strict=True)
+    schedules = (
+        AlphaScheduler(lambda epoch: 0.3),
+        AlphaScheduler(lambda step, alpha: 0.0 if step % 2 else 1.0, per="batch"),
     )
+    found = []
+    for schedule in schedules:
+        model = shared()
+        fit(model, schedule)
+        found.append(weights(model.student))
+    assert any(not np.array_equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_the_weight_of_a_feature_loss_is_scheduled_by_its_name():
@@ -86,7 +91,7 @@ def test_the_weight_of_a_feature_loss_is_scheduled_by_its_name():
 
 
 def test_the_weight_of_the_outputs_loss_is_scheduled_as_kd_loss():
-    history = fit(distiller(), LossWeightScheduler("kd_loss", lambda epoch, w: float(epoch > 0)))
+    history = fit(shared(), LossWeightScheduler("kd_loss", lambda epoch, w: float(epoch > 0)))
     assert history["kd_loss"][0] == 0.0 < history["kd_loss"][1]
 
 
@@ -153,5 +158,5 @@ def test_alpha_cannot_rise_where_there_are_no_labels():
 
 
 def test_verbose_prints_the_value(capsys):
-    fit(distiller(), AlphaScheduler(lambda epoch: 0.25, verbose=1), epochs=1)
+    fit(shared(), AlphaScheduler(lambda epoch: 0.25, verbose=1), epochs=1)
     assert "Epoch 1: alpha is 0.25." in capsys.readouterr().out

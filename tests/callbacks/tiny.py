@@ -1,7 +1,10 @@
 """A tiny distillation on vectors, for tests of callbacks and of resuming."""
 
+import functools
+
 import keras
 import numpy as np
+from models_for_tests import EAGER
 
 import keras_kd
 
@@ -26,7 +29,9 @@ def net(width, name, seed, dropout=0.0):
     return keras.Sequential(layers, name=name)
 
 
-def distiller(optimizer=None, compiled=True, steps_per_execution=1, dropout=0.0, **kwargs):
+def distiller(
+    optimizer=None, compiled=True, steps_per_execution=1, dropout=0.0, eager=EAGER, **kwargs
+):
     model = keras_kd.Distiller(
         net(4, "student", 1, dropout), net(16, "teacher", 2), **{"alpha": 0.3, **kwargs}
     )
@@ -36,7 +41,27 @@ def distiller(optimizer=None, compiled=True, steps_per_execution=1, dropout=0.0,
             LOSS,
             metrics=["accuracy"],
             steps_per_execution=steps_per_execution,
+            **(eager if steps_per_execution == 1 else {}),
         )
+    return model
+
+
+@functools.cache
+def _compiled(steps_per_execution):
+    model = distiller(steps_per_execution=steps_per_execution, eager={})
+    model.optimizer.build(model.trainable_variables)
+    state = [*model.variables, *model.optimizer.variables]
+    return model, state, [keras.ops.convert_to_numpy(variable) for variable in state]
+
+
+def shared(steps_per_execution=1, **scalars):
+    """`distiller()` as it was when it was made, with a step that was traced once for all tests."""
+    model, state, values = _compiled(steps_per_execution)
+    model.stop_training = False
+    for variable, value in zip(state, values, strict=True):
+        variable.assign(value)
+    for name, value in scalars.items():
+        getattr(model, name).assign(value)
     return model
 
 

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from carrying import assert_same_run, carried, fit, make, nets, with_shapes
 from models_for_tests import assert_same_weights
+from variants import first_of
 
 from keras_kd.callbacks import FeatureMatching, LossWeightScheduler
 from keras_kd.features import Tap, student_with_teacher_classifier
 from keras_kd.losses import FitNetLoss, GradientLoss, KDLoss, SimKDLoss
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 needs_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="of the TensorFlow backend"
 )
@@ -56,7 +57,7 @@ def test_pydatasets_tell_shapes_by_their_first_batch():
 
 
 @needs_tensorflow
-@pytest.mark.parametrize("drop_remainder", [False, True])
+@first_of("drop_remainder", [False, True])
 def test_tf_data_tell_shapes_before_they_run(drop_remainder):
     import tensorflow as tf
 
@@ -234,6 +235,7 @@ def test_feature_matching_attaches_in_the_shapes_of_the_data():
     assert len(told.feature_terms) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attached", ["from the start", "by FeatureMatching"])
 def test_a_saved_distiller_goes_on_where_it_stopped(tmp_path, attached):
     x, y = data()

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from carrying import assert_same_run, carried, fit, make, nets, taps_of, with_shapes
+from variants import first_of
 
 from keras_kd import losses
 from keras_kd.distiller.carried_features import CarriedFeatures
@@ -50,9 +51,11 @@ ARGUMENTS = {
 # relations between samples, a joint formula with weights.
 REPRESENTATIVE = {"ATLoss", "CRDLoss", "FitNetLoss", "MiniLMLoss", "RKDLoss", "ReviewKDLoss"}
 OF_TOKENS = {"AttentionLoss", "HiddenStateLoss", "MiniLMLoss"}
-EVERY_LOSS = [
-    pytest.param(name, marks=[] if name in REPRESENTATIVE else pytest.mark.slow)
-    for name in ARGUMENTS
+# Together in one Distiller; `make test-all` trains with each of all losses alone.
+ALONE = [pytest.param([name], id=name, marks=pytest.mark.slow) for name in ARGUMENTS]
+TOGETHER = [
+    pytest.param(sorted(REPRESENTATIVE - OF_TOKENS), id="of maps and vectors"),
+    pytest.param(sorted(OF_TOKENS), id="of tokens"),
 ]
 
 
@@ -67,27 +70,28 @@ def test_every_feature_loss_is_compared_below():
     assert inside == set(ARGUMENTS) - {"DKDLoss"} | needs_real_labels | {"DistillationLoss"}
 
 
-@pytest.mark.parametrize("name", EVERY_LOSS)
-def test_carried_values_teach_what_the_teacher_does(name):
-    kind = "attending" if name in OF_TOKENS else "convolutional"
+def weighing_little(name):
+    """A loss of a weight of at most 1: published ones multiply rounding errors by up to 1e5."""
     make_loss = functools.partial(getattr(losses, name), **ARGUMENTS[name])
-    # Published weights go up to 1e5, and multiply what float32 rounds.
-    weight = min(make_loss().weight, 1.0)
+    return make_loss(weight=min(make_loss().weight, 1.0))
 
-    def loss():
-        return make_loss(weight=weight)
 
+@pytest.mark.parametrize("names", [*TOGETHER, *ALONE])
+def test_carried_values_teach_what_the_teacher_does(names):
+    kind = "attending" if OF_TOKENS.issuperset(names) else "convolutional"
     student, teacher = nets(kind)
-    x, y = carried(teacher, taps_of(loss()))
-    live = make(student, teacher, loss())
+    x, y = carried(teacher, [tap for name in names for tap in taps_of(weighing_little(name))])
+    live = make(student, teacher, [weighing_little(name) for name in names])
     expected = fit(live, {"inputs": x["inputs"], "index": x["index"]}, y)
-    told = make(nets(kind)[0], None, loss())
+    told = make(nets(kind)[0], None, [weighing_little(name) for name in names])
     history = fit(told, x, y)
     assert_same_run(live, told, expected, history)
-    assert expected[loss().name][0] != expected[loss().name][-1]
+    for name in names:
+        first, *_, last = expected[weighing_little(name).name]
+        assert first != last
 
 
-@pytest.mark.parametrize("name", ["FitNetLoss", "MiniLMLoss"])
+@first_of("name", ["FitNetLoss", "MiniLMLoss"])
 def test_shapes_that_are_given_make_the_same_run_as_those_read_off_the_data(name):
     kind = "attending" if name in OF_TOKENS else "convolutional"
     loss = getattr(losses, name)(**ARGUMENTS[name])
@@ -149,7 +153,7 @@ def test_margins_of_a_layer_that_is_not_there_must_be_given():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of the TensorFlow backend")
-@pytest.mark.parametrize("how", [{"jit_compile": True}, {"steps_per_execution": 2}])
+@first_of("how", [{"jit_compile": True}, {"steps_per_execution": 2}])
 def test_a_compiled_step_reads_them_too(how):
     loss = losses.FitNetLoss(**MAP)
     x, y = carried(nets()[1], taps_of(loss))

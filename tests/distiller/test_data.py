@@ -12,6 +12,7 @@ from models_for_tests import (
     cross_entropy,
     distiller,
     examples,
+    inferred,
     kd,
     largest_move,
     linear,
@@ -21,6 +22,7 @@ from models_for_tests import (
     sgd,
     softmax,
 )
+from variants import first_of
 
 from keras_kd import Distiller, losses
 from keras_kd.losses import FitNetLoss, KDLoss
@@ -356,8 +358,9 @@ def test_every_loss_of_any_values_is_compiled_under_xla_below():
     assert {*every_loss.NAMES} == {*OUTPUT_LOSSES, *FEATURE_LOSSES}
 
 
+@pytest.mark.alike
 @core
-@pytest.mark.parametrize("name", [*OUTPUT_LOSSES, *FEATURE_LOSSES])
+@first_of("name", [*OUTPUT_LOSSES, *FEATURE_LOSSES])
 def test_every_loss_compiles_under_xla_and_gives_what_it_gives_eagerly(name):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 6, 6, 1)).astype("float32"), rng.integers(0, 3, 8)
@@ -444,7 +447,8 @@ def test_train_on_batch_and_test_on_batch_are_fit_and_evaluate():
     evaluated = model.evaluate(x, y, return_dict=True, verbose=0)
     for name, value in evaluated.items():
         assert float(tested[name]) == pytest.approx(value, rel=1e-5), name
-    np.testing.assert_array_equal(model.predict_on_batch(x), other.predict_on_batch(x))
+    # One is compiled, the other not: another order of float32 sums.
+    np.testing.assert_allclose(model.predict_on_batch(x), other.predict_on_batch(x), atol=1e-6)
 
 
 @core
@@ -588,7 +592,7 @@ def test_the_students_dropout_drops_and_the_teachers_does_not():
 def test_the_distillation_loss_of_an_epoch_is_the_mean_over_its_examples():
     x, y = examples(10)
     student, teacher = net(), net(9, seed=1)
-    z_s, z_t = student.predict(x, verbose=0), teacher.predict(x, verbose=0)
+    z_s, z_t = inferred(student, x), inferred(teacher, x)
     model = distiller(
         student, teacher, kd_loss=KDLoss(temperature=2.0), compiled={"optimizer": sgd(0.0)}
     )

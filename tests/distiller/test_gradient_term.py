@@ -3,12 +3,13 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from models_for_tests import EAGER, cross_entropy, examples, net, numbers
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.losses import FitNetLoss, GradientLoss
 
 pytestmark = pytest.mark.core
-jit = pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "xla"])
+jit = first_of("jit_compile", [False, True], ids=["plain", "xla"])
 
 
 def numpy(value):

@@ -8,6 +8,7 @@ from models_for_tests import (
     ONE,
     distiller,
     examples,
+    inferred,
     kd,
     largest_move,
     linear,
@@ -38,7 +39,7 @@ def test_the_loss_is_the_divergence_of_softened_distributions(temperature):
     model = distiller(
         student, teacher, temperature=temperature, validate_with_teacher=True, compiled=EAGER
     )
-    by_hand = kd(teacher.predict(x, verbose=0), student.predict(x, verbose=0), temperature).mean()
+    by_hand = kd(inferred(teacher, x), inferred(student, x), temperature).mean()
     # Softened logits differ by little: float32 leaves a few units of T^2 * 6e-8.
     error = 1e-7 * temperature**2 + 1e-5 * by_hand
     assert logs(model, x, y)["kd_loss"] == pytest.approx(by_hand, abs=error)
@@ -85,13 +86,13 @@ def test_a_student_of_a_good_teacher_becomes_as_good():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 2)).astype("float32")
     teacher = linear([[6.0, -6.0, 0.0], [0.0, 0.0, 6.0]])
-    taught = teacher.predict(x, verbose=0).argmax(-1)
+    taught = inferred(teacher, x).argmax(-1)
     student = net(8, features=2)
     model = distiller(
         student, teacher, alpha=0.0, compiled={"optimizer": keras.optimizers.Adam(0.03)}
     )
     model.fit(x, batch_size=50, epochs=25, verbose=0)
-    assert np.mean(student.predict(x, verbose=0).argmax(-1) == taught) > 0.95
+    assert np.mean(inferred(student, x).argmax(-1) == taught) > 0.95
 
 
 # Row 2
@@ -175,7 +176,7 @@ def test_sample_weights_scale_every_term():
     x, y = examples(12)
     weights = np.random.default_rng(1).uniform(0, 2, 12)
     student, teacher = net(), net(9, seed=1)
-    z_s, z_t = student.predict(x, verbose=0), teacher.predict(x, verbose=0)
+    z_s, z_t = inferred(student, x), inferred(teacher, x)
     model = distiller(student, teacher, alpha=0.3, validate_with_teacher=True)
     found = logs(model, x, y, sample_weight=weights, batch_size=12)
     assert found["kd_loss"] == pytest.approx((weights * kd(z_t, z_s, 4.0)).mean(), rel=1e-4)
@@ -192,7 +193,7 @@ def test_the_student_runs_once_a_step_and_batch_norm_moves_once():
     x, y = examples(8)
     student, teacher = normalized_net(), normalized_net(1)
     hidden = keras.Model(student.inputs, student.get_layer("hidden").output)
-    mean = hidden.predict(x, verbose=0).mean(0)
+    mean = inferred(hidden, x).mean(0)
     model = distiller(
         student,
         teacher,

@@ -10,6 +10,7 @@ from models_for_tests import (
     cross_entropy,
     distiller,
     examples,
+    inferred,
     kd,
     largest_move,
     log_softmax,
@@ -64,7 +65,7 @@ def test_only_real_tokens_count():
     for model in (student, teacher):  # far apart, so that float32 tells the divergences well
         model.get_layer("embedding").embeddings.assign(np.random.default_rng(1).normal(size=(7, 4)))
     real = tokens > 0
-    by_hand = kd(teacher.predict(tokens, verbose=0), student.predict(tokens, verbose=0), 4.0)
+    by_hand = kd(inferred(teacher, tokens), inferred(student, tokens), 4.0)
     model = distiller(student, teacher, validate_with_teacher=True)
     assert logs(model, tokens, labels)["kd_loss"] == pytest.approx(by_hand[real].mean(), rel=1e-4)
 
@@ -77,7 +78,7 @@ def test_only_real_tokens_count():
 @pytest.mark.parametrize("teacher_end", [None, "softmax"])
 def test_models_that_end_in_softmax_are_not_softmaxed_again(student_end, teacher_end):
     x, y = examples(8)
-    by_hand = kd(net(9, seed=1).predict(x, verbose=0), net().predict(x, verbose=0), 4.0).mean()
+    by_hand = kd(inferred(net(9, seed=1), x), inferred(net(), x), 4.0).mean()
     model = distiller(
         net(activation=student_end),
         net(9, seed=1, activation=teacher_end),
@@ -108,7 +109,7 @@ def test_what_cannot_be_known_is_an_error_that_says_what_to_pass():
 def test_a_changed_temperature_alpha_or_weight_counts_in_the_running_step(accelerated):
     x, y = examples(8)
     student, teacher = net(), net(9, seed=1)
-    z_s, z_t = student.predict(x, verbose=0), teacher.predict(x, verbose=0)
+    z_s, z_t = inferred(student, x), inferred(teacher, x)
     student_loss = -log_softmax(z_s)[np.arange(8), y].mean()
 
     class Change(keras.callbacks.Callback):
@@ -175,7 +176,7 @@ def test_a_float32_teacher_teaches_a_float16_student():
     x, y = examples(8)
     half = keras.DTypePolicy("mixed_float16")
     student, teacher = net(dtype=half), net(9, seed=1)
-    by_hand = kd(teacher.predict(x, verbose=0), student.predict(x, verbose=0), 4.0).mean()
+    by_hand = kd(inferred(teacher, x), inferred(student, x), 4.0).mean()
     model = distiller(
         student,
         teacher,
@@ -272,7 +273,7 @@ def test_the_teacher_runs_in_validation_only_when_it_is_asked_to(validates, extr
     found = logs(model, x, y, batch_size=4)
     assert counter.calls == before + extra
     assert ("kd_loss" in found) == validates
-    model.predict(x, verbose=0)
+    inferred(model, x)
     assert counter.calls == before + extra
 
 
@@ -292,7 +293,7 @@ def test_teacher_outputs_that_travel_with_the_data_teach_like_the_teacher():
     x, y = examples(12)
     teacher = net(9, seed=1)
     taught, live = net(), net()
-    outputs = teacher.predict(x, verbose=0)
+    outputs = inferred(teacher, x)
     cached = distiller(taught)
     one = cached.fit(
         {"inputs": x, "teacher_outputs": outputs},
@@ -309,4 +310,4 @@ def test_teacher_outputs_that_travel_with_the_data_teach_like_the_teacher():
     assert set(one) == set(other)
     for name, values in one.items():
         np.testing.assert_allclose(values, other[name], rtol=1e-5, err_msg=name)
-    np.testing.assert_allclose(cached.predict(x, verbose=0), taught.predict(x, verbose=0))
+    np.testing.assert_allclose(inferred(cached, x), inferred(taught, x))

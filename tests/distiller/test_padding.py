@@ -3,13 +3,14 @@
 import keras
 import numpy as np
 import pytest
-from models_for_tests import EAGER, assert_same_weights, kd, log_softmax
+from models_for_tests import EAGER, assert_same_weights, inferred, kd, log_softmax
+from variants import first_of
 
 from keras_kd import Distiller, TeacherCache
 from keras_kd.losses import KDLoss, LogitsMSELoss
 from keras_kd.models import bilstm_tagger, cnn_tagger
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 TAGS, T, ALPHA = 4, 2.0, 0.3
 RNG = np.random.default_rng(0)
@@ -76,10 +77,7 @@ def assert_alike(runs):
 def by_hand(model, teacher):
     """Both losses of each sentence alone, in float64: the mean over all words."""
     answers = [
-        [
-            np.asarray(each.predict(words[None], verbose=0), "float64")[0]
-            for each in (teacher, model)
-        ]
+        [np.asarray(inferred(each, words[None]), "float64")[0] for each in (teacher, model)]
         for words in SENTENCES
     ]
     theirs, ours = (np.concatenate(each) for each in zip(*answers, strict=True))
@@ -87,6 +85,7 @@ def by_hand(model, teacher):
     return kd(theirs, ours, T).mean(), -picked.mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [bilstm_tagger, cnn_tagger])
 def test_the_mask_of_the_words_leaves_padding_out_live_and_from_the_cache(tmp_path, teacher, make):
     runs = []
@@ -102,6 +101,7 @@ def test_the_mask_of_the_words_leaves_padding_out_live_and_from_the_cache(tmp_pa
     assert logs["student_loss"][0] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_of_words_leave_padding_out_where_the_mean_is_over_weights(tmp_path, teacher):
     reduction, runs = "mean_with_sample_weight", []
     losses = {
@@ -119,7 +119,7 @@ def test_weights_of_words_leave_padding_out_where_the_mean_is_over_weights(tmp_p
     assert logs["kd_loss"][0] == pytest.approx(by_hand(student(unmasked), teacher)[0], rel=1e-4)
 
 
-@pytest.mark.parametrize("kd_loss", [KDLoss, LogitsMSELoss])
+@first_of("kd_loss", [KDLoss, LogitsMSELoss])
 def test_a_label_that_is_no_class_leaves_padding_out(tmp_path, teacher, kd_loss):
     runs = []
     losses = {

@@ -30,6 +30,7 @@ def distilled(student, train, loss, epochs=60):
     distiller.fit(train.batch(64), epochs=epochs, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_line_learns_the_least_squares_of_what_a_forest_says(rows, forest, tmp_path):
     x, y = rows
     cache = TeacherCache(

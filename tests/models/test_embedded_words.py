@@ -4,7 +4,7 @@ import pytest
 
 from keras_kd.models.embedded_words import embedded_words
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def test_vectors_of_all_inputs_stand_side_by_side():

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from models_for_tests import inferred
 
 from keras_kd.export.float32_clone import float32_clone
 from keras_kd.models.int8_log_mel import int8_log_mel
@@ -46,8 +47,8 @@ def test_silence_is_0_and_loud_is_cut_off():
 def test_it_hears_what_the_power_spectrum_hears():
     """Bands and frames stand in the same order in both front ends."""
     x = np.concatenate([tones(200.0, 900.0, 2500.0), tones(400.0) * np.linspace(0, 1, 2000)])
-    ours = front_end(bands=16, window=256, stride=128, floor=0.1).predict(x, verbose=0)
-    theirs = front_end(log_mel, bands=16, floor=1e-1).predict(x, verbose=0)[:, 1:]
+    ours = inferred(front_end(bands=16, window=256, stride=128, floor=0.1), x)
+    theirs = inferred(front_end(log_mel, bands=16, floor=1e-1), x)[:, 1:]
     length = min(ours.shape[1], theirs.shape[1])
     ours, theirs = ours[:, :length, :, 0], theirs[:, :length, :, 0]
     np.testing.assert_array_equal(
@@ -59,10 +60,10 @@ def test_it_hears_what_the_power_spectrum_hears():
 
 def test_weights_survive_saving_and_cloning(tmp_path):
     model, x = front_end(), tones(300.0, 1200.0)
-    expected = model.predict(x, verbose=0)
+    expected = inferred(model, x)
     model.save(tmp_path / "front.keras")
     for again in (keras.saving.load_model(tmp_path / "front.keras"), float32_clone(model)):
-        np.testing.assert_allclose(again.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(inferred(again, x), expected, rtol=1e-5, atol=1e-5)
 
 
 def quantised(model, examples, path):
@@ -92,7 +93,7 @@ def test_8_bits_hear_nearly_the_same_where_the_fft_is_lost(tmp_path):
     errors = {}
     for make in (int8_log_mel, log_mel):
         model = front_end(make)
-        exact = model.predict(x, verbose=0)
+        exact = inferred(model, x)
         found = quantised(model, x, tmp_path / f"{make.__name__}.tflite")
         errors[make] = np.sqrt(np.mean((found - exact) ** 2)) / exact.std()
     assert errors[int8_log_mel] < 0.15
@@ -107,7 +108,7 @@ def test_8_bits_keep_words_between_silence(tmp_path):
     x[:, 800:] = 0.0
     model = front_end()
     found = quantised(model, x, tmp_path / "front.tflite")
-    error = (found - model.predict(x, verbose=0))[:, 12:]
+    error = (found - inferred(model, x))[:, 12:]
     # One step of 256 over what `norm` gives for the sound.
     assert np.abs(error).max() < np.ptp(found) / 255
 

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_kd.models.masked_conv1d import MaskedConv1D
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 WORDS = np.array([[3, 1, 4, 0, 0], [2, 5, 6, 7, 8]])
 
 

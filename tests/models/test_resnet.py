@@ -31,6 +31,7 @@ def test_stages_halve_the_size_and_double_the_width():
     assert model.get_layer("pool").output.shape[1:] == (64,)
 
 
+@pytest.mark.slow
 def test_it_trains_in_mixed_precision_and_answers_in_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = resnet((8, 8, 1), 3, width=4)

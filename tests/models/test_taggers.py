@@ -6,7 +6,7 @@ import pytest
 
 from keras_kd.models import bilstm_tagger, cnn_tagger
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 SIZES = {"words": 12, "shapes": 5}
 WORDS = np.array([[3, 4, 5, 0], [1, 2, 3, 11]])
 SHAPES = np.where(WORDS == 0, 0, WORDS % 4 + 1)

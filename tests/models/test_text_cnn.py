@@ -22,6 +22,7 @@ def test_vectors_of_padding_are_zeros():
     assert not found[0, 2:].any()
 
 
+@pytest.mark.slow
 def test_it_learns_which_words_stand_together():
     # The same words in another order: only a window of two can tell.
     x = np.array([[1, 2, 3, 0], [2, 1, 3, 0]] * 16)

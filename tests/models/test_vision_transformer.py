@@ -16,6 +16,7 @@ def test_shapes_and_layers():
     assert model.output_shape == (None, 10)
 
 
+@pytest.mark.slow
 def test_it_learns_where_something_is():
     # Only the positions tell these images apart: the patches are the same.
     x = np.zeros((32, 8, 8, 1), "float32")

@@ -6,6 +6,7 @@ from models_for_tests import (
     cross_entropy,
     distiller,
     examples,
+    inferred,
     kd,
     linear,
     log_softmax,
@@ -24,7 +25,7 @@ X, Y = examples(6)
 
 
 def logits_of(*models):
-    return [np.asarray(model.predict(X, verbose=0), "float64") for model in models]
+    return [np.asarray(inferred(model, X), "float64") for model in models]
 
 
 def kind(model):
@@ -36,13 +37,13 @@ def test_the_mean_of_probabilities_is_given_as_logits():
     ensemble = Ensemble(members, weights=[1.0, 2.0, 1.0])
     zs = logits_of(*members)
     expected = sum(w * softmax(z) for w, z in zip((0.25, 0.5, 0.25), zs, strict=True))
-    np.testing.assert_allclose(softmax(ensemble.predict(X, verbose=0)), expected, atol=1e-6)
+    np.testing.assert_allclose(softmax(inferred(ensemble, X)), expected, atol=1e-6)
     assert kind(ensemble) == [True]
 
 
 def test_the_mean_of_logits_is_the_geometric_mean_of_probabilities():
     members = [net(seed=1), net(seed=2)]
-    given = Ensemble(members, average="logits").predict(X, verbose=0)
+    given = inferred(Ensemble(members, average="logits"), X)
     np.testing.assert_allclose(given, np.mean(logits_of(*members), axis=0), atol=1e-6)
 
 
@@ -58,7 +59,7 @@ def test_members_may_end_in_softmax_or_in_logits():
     for average in ("probabilities", "vote", "logits"):
         ensemble = Ensemble([plain, soft], average=average)
         alone = Ensemble([plain], average=average)
-        given, expected = ensemble.predict(X, verbose=0), alone.predict(X, verbose=0)
+        given, expected = inferred(ensemble, X), inferred(alone, X)
         if average == "logits":  # of probabilities, logits are known up to a constant
             given, expected = log_softmax(given), log_softmax(expected)
         np.testing.assert_allclose(given, expected, atol=1e-5)
@@ -68,7 +69,7 @@ def test_multi_label_members_are_averaged_by_their_sigmoid():
     members = [net(seed=1), net(seed=2, activation="sigmoid")]
     first, second = logits_of(*members)
     expected = (1.0 / (1.0 + np.exp(-first)) + second) / 2.0
-    given = Ensemble(members, activation="sigmoid").predict(X, verbose=0)
+    given = inferred(Ensemble(members, activation="sigmoid"), X)
     np.testing.assert_allclose(1.0 / (1.0 + np.exp(-given)), expected, atol=1e-6)
 
 
@@ -82,7 +83,7 @@ def test_it_teaches_like_any_teacher():
     members, student = [net(7, seed=1), net(9, seed=2)], net(3, seed=3)
     teacher = Ensemble(members)
     before = numbers(teacher)
-    z_teacher, z_student = (np.asarray(m.predict(X, verbose=0)) for m in (teacher, student))
+    z_teacher, z_student = (np.asarray(inferred(m, X)) for m in (teacher, student))
     model = distiller(student, teacher, alpha=0.0, temperature=3.0)
     loss = model.fit(X, Y, verbose=0).history["kd_loss"][0]
     assert loss == pytest.approx(kd(z_teacher, z_student, 3.0).mean(), rel=1e-4)
@@ -104,9 +105,7 @@ def test_a_distiller_with_an_ensemble_is_saved_and_resumed(tmp_path):
     model.fit(X, Y, verbose=0)
     model.save(tmp_path / "distiller.keras")
     loaded = keras.saving.load_model(tmp_path / "distiller.keras")
-    np.testing.assert_allclose(
-        loaded.teacher.predict(X, verbose=0), model.teacher.predict(X, verbose=0), atol=1e-6
-    )
+    np.testing.assert_allclose(inferred(loaded.teacher, X), inferred(model.teacher, X), atol=1e-6)
     for each in (model, loaded):
         each.fit(X, Y, shuffle=False, verbose=0)
     assert_same_weights(loaded.student, model.student)
@@ -121,8 +120,8 @@ def test_outputs_of_several_heads_are_averaged_head_by_head():
         )
 
     members = [heads(0), heads(1)]
-    given = Ensemble(members, average="logits").predict(X, verbose=0)
-    each = [member.predict(X, verbose=0) for member in members]
+    given = inferred(Ensemble(members, average="logits"), X)
+    each = [inferred(member, X) for member in members]
     for name in ("a", "b"):
         expected = (each[0][name] + each[1][name]) / 2.0
         np.testing.assert_allclose(given[name], expected, atol=1e-6)

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from models_for_tests import examples, net
+from models_for_tests import examples, inferred, net
 
 from keras_kd import export_student
 from keras_kd.teachers import TFLiteTeacher
@@ -26,7 +26,7 @@ def exported(tmp_path_factory):
 
 def test_it_answers_what_the_model_answers_in_batches_of_any_size(exported):
     model, path = exported
-    teacher, expected = TFLiteTeacher(path), model.predict(X, verbose=0)
+    teacher, expected = TFLiteTeacher(path), inferred(model, X)
     for size in (7, 1, 3):
         answers = np.concatenate([teacher(X[i : i + size]) for i in range(0, 7, size)])
         np.testing.assert_allclose(answers, expected, rtol=1e-5, atol=1e-6)
@@ -46,7 +46,7 @@ def test_several_inputs_and_outputs_go_by_their_names(tmp_path):
     teacher = TFLiteTeacher(tmp_path / "two.tflite")
     x = {"a": np.ones((3, 2), "float32"), "b": np.arange(9).reshape(3, 3) % 5}
     answers = teacher({**x, "c": np.zeros(3)})  # what belongs to the student, say
-    for name, expected in model.predict(x, verbose=0).items():
+    for name, expected in inferred(model, x).items():
         np.testing.assert_allclose(answers[name], expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match=r"dict of arrays.*Received: \['a'\]. Available: \['a', "):
         teacher({"a": x["a"]})
@@ -58,13 +58,13 @@ def test_a_file_of_one_batch_size_is_asked_so_many_at_a_time(tmp_path):
     teacher, file = net(seed=3), tmp_path / "four.tflite"
     file.write_bytes(converter(teacher, 4).convert())
     answers = TFLiteTeacher(file)(X)  # 7 examples: 4, and 3 that are filled up
-    np.testing.assert_allclose(answers, teacher.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(answers, inferred(teacher, X), rtol=1e-5, atol=1e-6)
 
 
 def test_a_file_without_a_signature_runs(tmp_path):
     teacher, file = net(seed=3), tmp_path / "bare.tflite"
     file.write_bytes(converter(teacher, None).convert())
-    expected = teacher.predict(X, verbose=0)
+    expected = inferred(teacher, X)
     np.testing.assert_allclose(TFLiteTeacher(file)(X), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -76,7 +76,7 @@ def test_integers_with_a_scale_are_real_numbers(tmp_path):
     whole.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     whole.inference_input_type = whole.inference_output_type = tf.int8
     (tmp_path / "int8.tflite").write_bytes(whole.convert())
-    expected = teacher.predict(X, verbose=0)
+    expected = inferred(teacher, X)
     answers = TFLiteTeacher(tmp_path / "int8.tflite")(X)
     assert answers.dtype == np.float32
     # 8 bits of the range of what goes in, of each layer and of what comes out
