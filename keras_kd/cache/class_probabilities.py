@@ -1,6 +1,6 @@
 """What a cached teacher says of classes, as probabilities."""
 
-import tensorflow as tf
+from keras_kd.lazy_modules import tf
 
 _TOP_K = {"log_probabilities", "indices", "log_rest"}
 

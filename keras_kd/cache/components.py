@@ -4,8 +4,10 @@ import dataclasses
 import math
 
 import keras
+import ml_dtypes
 import numpy as np
-import tensorflow as tf
+
+from keras_kd.lazy_modules import tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,22 +30,30 @@ class Component:
     @property
     def size(self) -> int:
         """Bytes of one example."""
-        return math.prod(self.shape) * tf.as_dtype(self.dtype).size
+        return math.prod(self.shape) * self._stored.itemsize
 
     def encode(self, values: np.ndarray) -> bytes:
         """Returns the values `(n, *shape)` as they are stored, little end first."""
-        stored = values.astype(tf.as_dtype(self.dtype).as_numpy_dtype)
-        return np.ascontiguousarray(stored).tobytes()
+        return np.ascontiguousarray(values.astype(self._stored)).tobytes()
 
-    def decode(self, content: tf.Tensor) -> tf.Tensor:
+    def decode(self, content: "tf.Tensor") -> "tf.Tensor":
         """Returns a tensor `(n, *shape)` from what `encode` gave."""
         values = tf.reshape(tf.io.decode_raw(content, self.dtype), (-1, *self.shape))
         values = tf.cast(values, self.read_as)
         return tf.sigmoid(values) if self.probabilities else values
 
+    def decode_array(self, content) -> np.ndarray:
+        """Returns what `decode` does as a NumPy array, without TensorFlow."""
+        values = np.frombuffer(content, self._stored).reshape(-1, *self.shape).astype(self.read_as)
+        return np.exp(-np.logaddexp(0.0, -values)) if self.probabilities else values
+
     def plain(self):
         """Returns the component as it is stored: probabilities as logits."""
         return dataclasses.replace(self, probabilities=False)
+
+    @property
+    def _stored(self):
+        return np.dtype(ml_dtypes.bfloat16 if self.dtype == "bfloat16" else self.dtype)
 
     def config(self) -> dict:
         """Returns what `Component(**config)` takes."""

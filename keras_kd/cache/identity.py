@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_kd.cache.fingerprints import model_digest
 from keras_kd.cache.shards import parse_block
+from keras_kd.lazy_modules import tf
 
 _FORMAT = 1
 _BLOCK_BYTES = 2**20  # of one record in a file

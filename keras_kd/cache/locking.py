@@ -2,8 +2,6 @@
 
 import contextlib
 
-import filelock
-
 
 @contextlib.contextmanager
 def alone(folder, role):
@@ -11,6 +9,8 @@ def alone(folder, role):
 
     The system frees what a process held that has died.
     """
+    import filelock  # a cache that is only read needs none
+
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / f".{role}.lock")
     try:

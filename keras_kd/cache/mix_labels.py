@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_kd.cache.class_probabilities import class_probabilities
 from keras_kd.checks import check_whole_number
+from keras_kd.lazy_modules import tf
 from keras_kd.typing import Tensor
 
 _LOG_SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite

@@ -2,17 +2,16 @@
 
 import math
 
-import tensorflow as tf
-
 from keras_kd.cache.components import rebuild
 from keras_kd.cache.shards import parse_block
+from keras_kd.lazy_modules import tf
 
 _TOGETHER = 16  # examples that are held at a time
 _SMALL = 2**20  # bytes of an example
 _FILES_AHEAD = 4
 
 
-def replay(shards, source, header, components) -> tf.data.Dataset:
+def replay(shards, source, header, components) -> "tf.data.Dataset":
     """Returns the source's examples with the teacher's answers; each pass draws the next view.
 
     Args:
@@ -119,7 +118,7 @@ def _next_view(views):
     return tf.data.Dataset.range(1).map(draw)
 
 
-def _fixed_order(dataset) -> tf.data.Dataset:
+def _fixed_order(dataset) -> "tf.data.Dataset":
     """Returns the same data, out of reach of options that are set on what is made of them.
 
     `options.deterministic = False` lets every parallel `map` of a pipeline hand on what is ready

@@ -8,10 +8,10 @@ import uuid
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from keras_kd.cache.components import Component
 from keras_kd.cache.locking import alone
+from keras_kd.lazy_modules import tf
 
 
 class Shards:

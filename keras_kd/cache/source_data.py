@@ -4,9 +4,9 @@ import itertools
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_kd.cache.fingerprints import content_digest
+from keras_kd.lazy_modules import tf
 
 HEAD = 16  # examples that are read twice to see that the data hold still
 _AUGMENTED = 4  # examples whose augmented views tell one augmentation from another

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from keras_kd.cache.argument_checks import check_layers, check_path, check_settings, check_teacher
+from keras_kd.cache.array_reader import read_arrays
 from keras_kd.cache.filling import Filling
 from keras_kd.cache.identity import compare, compare_answers, identity, new_header
 from keras_kd.cache.labeller import Labeller
@@ -19,9 +20,7 @@ from keras_kd.cache.source_data import Source
 from keras_kd.checks import check_whole_number
 from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.tap import Tap
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from keras_kd.lazy_modules import tf
 
 _CHECKS = ("all", "start")
 
@@ -111,6 +110,35 @@ class TeacherCache:
         """Whether every example of the data set that was begun is labelled."""
         header = self._shards.header
         return header is not None and not self._is_missing(header)
+
+    def answers(self, view: int = 0) -> dict[str, Any]:
+        """Returns the answers to all examples as NumPy arrays, for machines without TensorFlow.
+
+        Beside the inputs, in the order in which they were labelled, they are what a Distiller
+        without a teacher trains on: `x = {"inputs": x, **cache.answers()}`. The cache must be
+        complete; nothing compares the inputs with those that were labelled.
+
+        Args:
+            view: Which view, from 0.
+
+        Returns:
+            A dict with `"teacher_outputs"`, and with `layers` `"teacher_features"` and `"index"`.
+
+        Raises:
+            TypeError, ValueError: If the cache is not complete or has no such view.
+            OSError: If a file is damaged.
+        """
+        view = check_whole_number("view", view, least=0)
+        header = self._shards.header
+        if header is None or self._is_missing(header):
+            raise ValueError(
+                "Answers are missing: label all data with `label` or `label_shard` first. "
+                f"Received: path='{self.path}'"
+            )
+        views = header["settings"]["views"]
+        if view >= views:
+            raise ValueError(f"`view` must be below {views}, the views. Received: view={view}")
+        return read_arrays(self._shards, view)
 
     def label(
         self,

@@ -1,9 +1,6 @@
 """Every class as often as every other."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from keras_kd.lazy_modules import tf
 
 
 def balanced_classes(
@@ -30,7 +27,6 @@ def balanced_classes(
     Effective Learning of Deep Convolutional Neural Networks", ECCV 2016.
     """
     import numpy as np
-    import tensorflow as tf
 
     size = int(dataset.cardinality())
     if size < 0:

@@ -3,6 +3,7 @@
 import os
 
 from keras_kd.data.box_data import BoxData
+from keras_kd.lazy_modules import tf, tfds
 
 
 def blood_cells(
@@ -22,8 +23,6 @@ def blood_cells(
 
     Reference: BCCD, github.com/Shenggan/BCCD_Dataset, 2017 (MIT licence).
     """
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
 
     builder = tfds.builder("bccd", data_dir=data_dir)
     builder.download_and_prepare()

@@ -1,10 +1,8 @@
 """What every set of images with boxes looks like here."""
 
 import dataclasses
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+from keras_kd.lazy_modules import tf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from keras_kd.data.location_targets import REACH
 from keras_kd.data.locations import locations
+from keras_kd.lazy_modules import tf
 from keras_kd.typing import Tensor
 
 
@@ -34,7 +35,6 @@ def decode_locations(
         A dict of tensors: `"boxes"` `(B, most_boxes, 4)` as shares of height and width, `"scores"`
         and `"classes"` `(B, most_boxes)`, best first, and `"count"` `(B,)`, how many are real.
     """
-    import tensorflow as tf
 
     centres, cells = locations(image_size, strides)
     height, width = image_size

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_kd.data.image_data import ImageData
+from keras_kd.lazy_modules import tf
 
 
 def digits() -> ImageData:
@@ -21,7 +22,6 @@ def digits() -> ImageData:
         Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
         Repository, 1998.
     """
-    import tensorflow as tf
 
     try:
         from sklearn.datasets import load_digits

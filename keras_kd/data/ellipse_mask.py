@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from keras_kd.lazy_modules import tf
 from keras_kd.typing import Tensor
 
 
@@ -36,7 +37,6 @@ def ellipse_mask(
     Raises:
         ValueError: If `ignore_class` is a class of the mask.
     """
-    import tensorflow as tf
 
     if 0 <= ignore_class <= num_classes:
         raise ValueError(

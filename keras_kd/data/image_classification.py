@@ -6,6 +6,7 @@ import os
 from keras_kd.data.image_data import ImageData
 from keras_kd.data.tfds_builder import tfds_builder
 from keras_kd.data.three_splits import three_splits
+from keras_kd.lazy_modules import tf, tfds
 
 _LARGEST_CACHE = 2**30  # bytes of one split that are kept decoded in memory
 
@@ -60,7 +61,6 @@ def image_classification(
 
 def _keys(builder) -> tuple[str, str]:
     """Finds the image and the label among the features of one example."""
-    import tensorflow_datasets as tfds
 
     features = builder.info.features
     top = dict(features.items()) if hasattr(features, "items") else {}
@@ -78,7 +78,6 @@ def _keys(builder) -> tuple[str, str]:
 
 
 def _read(builder, instruction, keys, image_shape, resize):
-    import tensorflow as tf
 
     image_key, label_key = keys
 

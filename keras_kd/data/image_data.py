@@ -1,12 +1,9 @@
 """What every image-classification set looks like here, wherever it comes from."""
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 from keras_kd.data.labelled_splits import LabelledSplits
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from keras_kd.lazy_modules import tf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_kd.data.locations import locations
+from keras_kd.lazy_modules import tf
 from keras_kd.typing import Tensor
 
 # A box belongs to the level on which no side is farther than this many strides; offsets are told
@@ -45,7 +46,6 @@ def location_targets(
     Reference: Tian, Shen, Chen, He, "FCOS: Fully Convolutional One-Stage Object Detection",
     ICCV 2019.
     """
-    import tensorflow as tf
 
     centres, cells = locations(image_size, strides)
     reach = REACH * cells

@@ -1,9 +1,6 @@
 """Images with boxes, and their mirror images."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from keras_kd.lazy_modules import tf
 
 
 def mirrored(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
@@ -15,7 +12,6 @@ def mirrored(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
     Args:
         dataset: Unbatched, of `(image, {"boxes": boxes, "classes": classes})` as in `BoxData`.
     """
-    import tensorflow as tf
 
     def four(image, objects):
         top, left, bottom, right = tf.unstack(objects["boxes"], axis=-1)

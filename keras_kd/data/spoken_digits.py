@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_kd.data.audio_data import AudioData
+from keras_kd.lazy_modules import tf, tfds
 
 _TEST, _VALIDATION = range(5), range(5, 10)  # numbers of the recordings
 
@@ -39,8 +40,6 @@ def spoken_digits(
 
     Reference: Jackson et al., "Free Spoken Digit Dataset", 2016 (CC BY-SA 4.0).
     """
-    import tensorflow as tf
-    import tensorflow_datasets as tfds
 
     if length < 1:
         raise ValueError(f"`length` must be at least 1 sample. Received: length={length}")

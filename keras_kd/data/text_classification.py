@@ -5,6 +5,7 @@ import os
 from keras_kd.data.text_data import TextData
 from keras_kd.data.tfds_builder import tfds_builder
 from keras_kd.data.three_splits import three_splits
+from keras_kd.lazy_modules import tf, tfds
 
 
 def text_classification(name: str, data_dir: str | os.PathLike | None = None) -> TextData:
@@ -43,7 +44,6 @@ def text_classification(name: str, data_dir: str | os.PathLike | None = None) ->
 
 def _keys(builder) -> tuple[str, str]:
     """Finds the text and the label among the features of one example."""
-    import tensorflow_datasets as tfds
 
     features = builder.info.features
     top = dict(features.items()) if hasattr(features, "items") else {}
@@ -61,7 +61,6 @@ def _keys(builder) -> tuple[str, str]:
 
 
 def _read(builder, instruction, text_key, label_key):
-    import tensorflow as tf
 
     def pick(example):
         return example[text_key], tf.cast(example[label_key], tf.int32)

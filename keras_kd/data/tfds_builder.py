@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from keras_kd.lazy_modules import tfds
+
 
 def tfds_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:
     """Returns the builder of a set of TensorFlow Datasets, nothing loaded yet.
@@ -19,7 +21,6 @@ def tfds_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:
     Raises:
         ValueError: If there is no set of that name.
     """
-    import tensorflow_datasets as tfds
 
     try:
         return tfds.builder(name, data_dir=data_dir)
@@ -28,7 +29,6 @@ def tfds_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:
 
 
 def _unknown_name(name, data_dir) -> str:
-    import tensorflow_datasets as tfds
 
     folder = Path(data_dir or tfds.core.constants.DATA_DIR).expanduser()
     local = sorted(

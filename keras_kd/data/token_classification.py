@@ -5,6 +5,7 @@ import os
 from keras_kd.data.tfds_builder import tfds_builder
 from keras_kd.data.three_splits import three_splits
 from keras_kd.data.token_data import TokenData
+from keras_kd.lazy_modules import tfds
 
 
 def token_classification(name: str, data_dir: str | os.PathLike | None = None) -> TokenData:
@@ -41,7 +42,6 @@ def token_classification(name: str, data_dir: str | os.PathLike | None = None) -
 
 def _keys(builder):
     """Finds the words and the tags among the features of one example."""
-    import tensorflow_datasets as tfds
 
     features = builder.info.features
     top = dict(features.items()) if hasattr(features, "items") else {}

@@ -4,6 +4,8 @@ import math
 
 import keras
 
+from keras_kd.lazy_modules import tf
+
 # What these do is not in the graph, or is done a number of times that the graph does not say.
 _HIDDEN = ("While", "If", "Case", "PartitionedCall", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3")
 _PRODUCTS = ("Conv", "DepthwiseConv", "MatMul", "BatchMatMul", "Einsum")
@@ -31,7 +33,6 @@ def count_flops(model: keras.Model, inputs) -> int | None:
 
 
 def _count_with_profiler(model, inputs):
-    import tensorflow as tf
 
     profiler = tf.compat.v1.profiler
     tensors = keras.tree.map_structure(tf.convert_to_tensor, inputs)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_kd.export.export_format import ExportFormat, Runtime
+from keras_kd.lazy_modules import tf
 
 
 class SavedModelFormat(ExportFormat):
@@ -21,7 +22,6 @@ class SavedModelFormat(ExportFormat):
 
     def load(self, path, student, inputs):
         """See `ExportFormat`."""
-        import tensorflow as tf
 
         loaded = tf.saved_model.load(str(path))
         serve = loaded.signatures["serving_default"]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_kd.features.string_inputs import is_string
+from keras_kd.lazy_modules import tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,6 @@ class StudentInputs:
 
     def signature(self, batch_size: int | None = None) -> list:
         """The signature for `model.export`, with the names in it."""
-        import tensorflow as tf
 
         return [
             keras.tree.map_structure(

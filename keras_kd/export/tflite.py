@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_kd.export.export_format import ExportFormat, Runtime
 from keras_kd.export.tolerance import EIGHT_BITS, FLOAT16, FLOAT32
+from keras_kd.lazy_modules import tf
 
 _CALIBRATION_EXAMPLES = 500
 
@@ -66,7 +67,6 @@ class TFLiteFormat(ExportFormat):
 
 
 def _converter_options(quantize, examples):
-    import tensorflow as tf
 
     operations = tf.lite.OpsSet.TFLITE_BUILTINS
     options = {} if quantize is None else {"optimizations": [tf.lite.Optimize.DEFAULT]}
@@ -83,7 +83,6 @@ def _converter_options(quantize, examples):
 
 def _has_tensor_lists(student, inputs):
     """Whether the student's graph grows tensors in a loop, as rolled recurrent layers do."""
-    import tensorflow as tf
 
     function = tf.function(lambda x: student(x, training=False), autograph=False)
     graph = function.get_concrete_function(*inputs.signature()).graph.as_graph_def()

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.recording import Recording
+from keras_kd.lazy_modules import tf
 
 
 def input_gradient(model, inputs, score):
@@ -32,8 +33,6 @@ def input_gradient(model, inputs, score):
 
         return jax.grad(lambda x: _total(_without_state(model), x, score))(inputs)
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             value = _total(lambda x: model(own_inputs(x, model), training=False), inputs, score)
