@@ -32,7 +32,7 @@ test-all: .venv/test.stamp
 
 ## Which lines of keras_kd the tests run, on both backends together; the slow ones are among them.
 coverage: .venv/test.stamp
-	$(PYTEST) -m "not pages" --cov --cov-report= --doctest-modules tests keras_kd
+	$(PYTEST) -m "not pages" --cov --cov-report= --cov-fail-under=0 --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m "core and not pages" --cov --cov-append tests
 
 ## Style, and the types of the public signatures.
