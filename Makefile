@@ -12,7 +12,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test test-times pages test-all lint clean
+.PHONY: demo test test-times pages test-all coverage lint dist clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -38,9 +38,26 @@ test-all: .venv/test.stamp
 	$(PYTEST) --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m core tests
 
+## Which lines of keras_kd the tests run, on both backends together; the slow ones are among them.
+coverage: .venv/test.stamp
+	$(PYTEST) -m "not pages" --cov --cov-report= --cov-fail-under=0 --doctest-modules tests keras_kd
+	KERAS_BACKEND=jax $(PYTEST) -m "core and not pages" --cov --cov-append tests
+
+## Style, and the types of the public signatures.
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+## What is published: sdist and wheel in dist/, checked, and the wheel tried where nothing else is.
+dist: .venv/dist.stamp
+	rm -rf build dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/venv
+	build/venv/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[demo]"
+	build/venv/bin/python -I .ci/fifteen_lines.py
+	rm -rf build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -53,5 +70,9 @@ lint: .venv/test.stamp
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,jax]"
 	touch $@
 
+.venv/dist.stamp: setup.cfg constraints.txt | .venv/bin/python
+	$(BIN)/pip install -q -c constraints.txt -e ".[dist]"
+	touch $@
+
 clean:
-	rm -rf .venv runs build *.egg-info
+	rm -rf .venv runs build dist *.egg-info .coverage .mypy_cache

@@ -5,10 +5,12 @@ from keras_kd.cache import TeacherCache
 from keras_kd.distiller import Distiller
 from keras_kd.evaluation import compare
 from keras_kd.export import export_student
+from keras_kd.version import __version__
 
 __all__ = [
     "Distiller",
     "TeacherCache",
+    "__version__",
     "cache",
     "callbacks",
     "compare",

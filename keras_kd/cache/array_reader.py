@@ -22,7 +22,7 @@ def read_arrays(shards, view: int) -> dict:
     """
     header, count = shards.header, shards.examples
     components = components_of(header)
-    blocks = [[] for _ in components]
+    blocks: list[list[np.ndarray]] = [[] for _ in components]
     for number in range(-(-count // header["shard_examples"])):
         shards.check(view, number)
         for record in _records(shards.file(view, number).read_bytes()):

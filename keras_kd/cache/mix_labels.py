@@ -1,10 +1,15 @@
 """Mixup and CutMix of images that carry a teacher's answers."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_kd.cache.class_probabilities import class_probabilities
 from keras_kd.checks import check_whole_number
 from keras_kd.lazy_modules import tf
+from keras_kd.typing import Tensor
 
 _LOG_SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite
 
@@ -58,7 +63,7 @@ class MixLabels:
     2019.
     """
 
-    def __init__(self, layer, *, num_classes=None):
+    def __init__(self, layer: keras.layers.Layer, *, num_classes: int | None = None) -> None:
         if not isinstance(layer, keras.layers.MixUp | keras.layers.CutMix):
             raise TypeError(
                 "`layer` must be a keras.layers.MixUp or keras.layers.CutMix. "
@@ -74,7 +79,7 @@ class MixLabels:
             num_classes = check_whole_number("num_classes", num_classes, least=2)
         self.layer, self.num_classes = layer, num_classes
 
-    def __call__(self, x, y=None, sample_weight=None):
+    def __call__(self, x: Any, y: Any = None, sample_weight: Tensor | None = None) -> Any:
         """Returns a batch's `x`, `(x, y)` or `(x, y, sample_weight)`, mixed."""
         images = _images(x)
         rows = _is_rows(y)

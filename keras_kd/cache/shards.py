@@ -76,10 +76,10 @@ class Shards:
 
     def check(self, view: int, number: int):
         """Raises an OSError if the content of a shard has changed since it was sealed."""
-        file, seal = self.file(view, number), self.seal(view, number)
-        found = _checksum(file)
-        if found != seal["checksum"]:
-            raise _damaged(file, f"checksum {seal['checksum']}", f"checksum {found}")
+        file = self.file(view, number)
+        sealed, found = (self.seal(view, number) or {}).get("checksum"), _checksum(file)
+        if found != sealed:
+            raise _damaged(file, f"checksum {sealed}", f"checksum {found}")
 
     def missing(self, views: int, size: int) -> list | None:
         """Returns `(view, number)` of the shards that are not there, or None if it is unknown."""

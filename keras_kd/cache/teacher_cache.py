@@ -1,5 +1,11 @@
 """What a teacher says, written once and replayed for ever."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 
 from keras_kd.cache.argument_checks import check_layers, check_path, check_settings, check_teacher
@@ -13,6 +19,8 @@ from keras_kd.cache.shards import Shards, components_of
 from keras_kd.cache.source_data import Source
 from keras_kd.checks import check_whole_number
 from keras_kd.features.string_inputs import check_strings
+from keras_kd.features.tap import Tap
+from keras_kd.lazy_modules import tf
 
 _CHECKS = ("all", "start")
 
@@ -68,7 +76,16 @@ class TeacherCache:
     Distillation Framework for Visual Recognition", ECCV 2022 (stored soft labels of views, top-k).
     """
 
-    def __init__(self, path, teacher, *, dtype="float16", top_k=None, layers=(), from_logits=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        teacher: Any,
+        *,
+        dtype: str = "float16",
+        top_k: int | None = None,
+        layers: Sequence[str | Tap] = (),
+        from_logits: bool | None = None,
+    ) -> None:
         self.path = check_path(path)
         self.teacher = check_teacher(teacher)
         self.layers = check_layers(layers, teacher)
@@ -84,7 +101,9 @@ class TeacherCache:
     def bytes_per_example(self) -> int | None:
         """Bytes that one view of one example takes, or None before anything is labelled."""
         header = self._shards.header
-        return header and sum(component.size for component in components_of(header))
+        if header is None:
+            return None
+        return sum(component.size for component in components_of(header))
 
     @property
     def complete(self) -> bool:
@@ -92,7 +111,7 @@ class TeacherCache:
         header = self._shards.header
         return header is not None and not self._is_missing(header)
 
-    def answers(self, view=0):
+    def answers(self, view: int = 0) -> dict[str, Any]:
         """Returns the answers to all examples as NumPy arrays, for machines without TensorFlow.
 
         Beside the inputs, in the order in which they were labelled, they are what a Distiller
@@ -110,17 +129,26 @@ class TeacherCache:
             OSError: If a file is damaged.
         """
         view = check_whole_number("view", view, least=0)
-        if not self.complete:
+        header = self._shards.header
+        if header is None or self._is_missing(header):
             raise ValueError(
                 "Answers are missing: label all data with `label` or `label_shard` first. "
                 f"Received: path='{self.path}'"
             )
-        views = self._shards.header["settings"]["views"]
+        views = header["settings"]["views"]
         if view >= views:
             raise ValueError(f"`view` must be below {views}, the views. Received: view={view}")
         return read_arrays(self._shards, view)
 
-    def label(self, dataset, *, augment=None, views=1, batch_size=256, check="all"):
+    def label(
+        self,
+        dataset: Any,
+        *,
+        augment: Callable[..., Any] | None = None,
+        views: int = 1,
+        batch_size: int = 256,
+        check: str = "all",
+    ) -> tf.data.Dataset:
         """Labels what is not labelled yet and returns the data with the teacher's answers.
 
         Args:
@@ -161,7 +189,16 @@ class TeacherCache:
         self._check_files(header)
         return replay(self._shards, source, header, components_of(header))
 
-    def label_shard(self, dataset, index, count, *, augment=None, views=1, batch_size=256):
+    def label_shard(
+        self,
+        dataset: Any,
+        index: int,
+        count: int,
+        *,
+        augment: Callable[..., Any] | None = None,
+        views: int = 1,
+        batch_size: int = 256,
+    ) -> None:
         """Labels one of `count` parts of the data; the cache is complete when all are there.
 
         Each worker, on any machine that shares the folder, is given the whole data set and its own

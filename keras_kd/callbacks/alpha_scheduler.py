@@ -1,5 +1,9 @@
 """Schedules alpha."""
 
+from __future__ import annotations
+
+import keras
+
 from keras_kd.callbacks.variable_scheduler import VariableScheduler
 from keras_kd.checks import check_fraction
 
@@ -25,11 +29,11 @@ class AlphaScheduler(VariableScheduler):
 
     name = "alpha"
 
-    def variable(self):
+    def variable(self) -> keras.Variable:
         """Returns the Distiller's `alpha`."""
         return self.model.alpha
 
-    def check(self, value):
+    def check(self, value: float) -> float:
         """Returns the value if it is from 0 to 1, and 0 where there are no labels."""
         value = check_fraction(value)
         if value > 0 and self.model.trains_unlabelled:

@@ -1,5 +1,7 @@
 """The base class of callbacks that change a Distiller."""
 
+from __future__ import annotations
+
 import keras
 
 from keras_kd.distiller import Distiller
@@ -12,7 +14,7 @@ class DistillerCallback(keras.callbacks.Callback):
         TypeError: When `fit` of a model that is no Distiller receives it.
     """
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         """Keras' hook: the model is known, training has not begun."""
         if not isinstance(model, Distiller):
             raise TypeError(

@@ -1,10 +1,15 @@
 """A feature loss for some epochs."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_kd.callbacks.distiller_callback import DistillerCallback
 from keras_kd.distiller.argument_checks import check_feature_losses
 from keras_kd.distiller.awaited_shapes import without_shapes
+from keras_kd.losses import DistillationLoss
 
 
 class FeatureMatching(DistillerCallback):
@@ -41,7 +46,9 @@ class FeatureMatching(DistillerCallback):
     ...     keras_kd.losses.FitNetLoss(layers={"mid": "block4"}), stop_epoch=5)
     """
 
-    def __init__(self, loss, *, start_epoch=0, stop_epoch=None):
+    def __init__(
+        self, loss: DistillationLoss, *, start_epoch: int = 0, stop_epoch: int | None = None
+    ) -> None:
         super().__init__()
         (self.loss,) = check_feature_losses([loss])
         self.start_epoch = _check_epoch("start_epoch", start_epoch)
@@ -52,7 +59,7 @@ class FeatureMatching(DistillerCallback):
                 f"Received: start_epoch={start_epoch}, stop_epoch={stop_epoch}"
             )
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         """Attaches the loss at weight 0, unless a resumed Distiller has it."""
         super().set_model(model)
         for term in model.feature_terms:
@@ -60,14 +67,14 @@ class FeatureMatching(DistillerCallback):
                 return
         model.attach(self.loss, active=False)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Gives the loss its weight, or 0."""
         stop = epoch + 1 if self.stop_epoch is None else self.stop_epoch
         active = self.start_epoch <= epoch < stop
         weight = self.loss.weight if active else 0.0
         self.model.term_weights[self.loss.name].assign(weight)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Logs the weight that the epoch had."""
         if logs is not None:
             weight = self.model.term_weights[self.loss.name]

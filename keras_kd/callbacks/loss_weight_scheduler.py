@@ -1,5 +1,12 @@
 """Schedules the weight of one loss."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
 from keras_kd.callbacks.variable_scheduler import VariableScheduler
 from keras_kd.checks import check_number
 from keras_kd.features.layer_tree import nearest
@@ -27,16 +34,18 @@ class LossWeightScheduler(VariableScheduler):
     ...     "at_loss", lambda epoch, weight: 1000.0 if epoch < 10 else 0.0)
     """
 
-    def __init__(self, name, schedule, *, per=None, verbose=0):
+    def __init__(
+        self, name: str, schedule: Callable[..., float], *, per: str | None = None, verbose: int = 0
+    ) -> None:
         super().__init__(schedule, per=per, verbose=verbose)
         self.loss_name = name
         self.name = f"{name}_weight"
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Checks that the loss is there."""
         self.variable()
 
-    def variable(self):
+    def variable(self) -> keras.Variable:
         """Returns the weight's variable."""
         weights = self.model.term_weights
         if self.loss_name not in weights:
@@ -46,6 +55,6 @@ class LossWeightScheduler(VariableScheduler):
             )
         return weights[self.loss_name]
 
-    def check(self, value):
+    def check(self, value: float) -> float:
         """Returns the value if it is at least 0."""
         return check_number(self.name, value, least=0.0)

@@ -1,5 +1,9 @@
 """Stops when a metric is good enough."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 
 from keras_kd.checks import check_number
@@ -24,11 +28,13 @@ class StopAtTarget(keras.callbacks.EarlyStopping):
     >>> callback = keras_kd.callbacks.StopAtTarget("val_accuracy", 0.98)
     """
 
-    def __init__(self, monitor, target, *, mode="auto", verbose=0):
+    def __init__(
+        self, monitor: str, target: float, *, mode: str = "auto", verbose: int = 0
+    ) -> None:
         super().__init__(monitor=monitor, mode=mode, verbose=verbose)
         self.target = check_number("target", target)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Stops if the metric is at its target or beyond."""
         value = (logs or {}).get(self.monitor)
         if value is None:

@@ -1,5 +1,7 @@
 """Checkpoints of the student."""
 
+from __future__ import annotations
+
 import keras
 
 from keras_kd.callbacks.distiller_callback import DistillerCallback
@@ -21,7 +23,7 @@ class StudentCheckpoint(keras.callbacks.ModelCheckpoint, DistillerCallback):
     _saving = False
 
     @property
-    def model(self):
+    def model(self) -> keras.Model:
         """The Distiller; while a file is written, its student."""
         distiller = super().model
         return distiller.student if self._saving else distiller

@@ -1,5 +1,9 @@
 """Schedules the temperature."""
 
+from __future__ import annotations
+
+import keras
+
 from keras_kd.callbacks.variable_scheduler import VariableScheduler
 from keras_kd.checks import check_temperature
 
@@ -27,10 +31,10 @@ class TemperatureScheduler(VariableScheduler):
 
     name = "temperature"
 
-    def variable(self):
+    def variable(self) -> keras.Variable:
         """Returns the Distiller's `temperature`."""
         return self.model.temperature
 
-    def check(self, value):
+    def check(self, value: float) -> float:
         """Returns the value if it is above 0."""
         return check_temperature(value)

@@ -1,6 +1,10 @@
 """The base class of schedules."""
 
+from __future__ import annotations
+
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -28,7 +32,9 @@ class VariableScheduler(DistillerCallback):
 
     name = "variable"
 
-    def __init__(self, schedule, *, per=None, verbose=0):
+    def __init__(
+        self, schedule: Callable[..., float], *, per: str | None = None, verbose: int = 0
+    ) -> None:
         super().__init__()
         is_keras = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
         if not callable(schedule):
@@ -44,15 +50,15 @@ class VariableScheduler(DistillerCallback):
         self._takes_current = not is_keras and _takes_two(schedule)
         self._first_batch = 0
 
-    def variable(self):
+    def variable(self) -> keras.Variable:
         """Returns the Distiller's variable that is scheduled."""
         raise NotImplementedError
 
-    def check(self, value):
+    def check(self, value: float) -> float:
         """Returns the value as a float, or raises if the variable must not take it."""
         return check_number(self.name, value)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Sets the epoch's value, or notes where its batches begin."""
         if self.per == "epoch":
             self._set(epoch)
@@ -61,12 +67,12 @@ class VariableScheduler(DistillerCallback):
         if self.verbose:
             print(f"\nEpoch {epoch + 1}: {self.name} is {self._current():g}.")
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Sets the batch's value."""
         if self.per == "batch":
             self._set(self._first_batch + batch)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Logs the value under the variable's name."""
         if logs is not None:
             logs[self.name] = self._current()

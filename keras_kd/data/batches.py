@@ -1,12 +1,15 @@
 """One way to walk the data arguments of `compare` and `export_student`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
 
-def batches(data, batch_size: int = 32) -> Iterator[tuple]:
+def batches(data: Any, batch_size: int = 32) -> Iterator[tuple]:
     """Walks `data` once and yields NumPy batches `(x, y, sample_weight)`.
 
     Args:

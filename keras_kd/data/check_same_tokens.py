@@ -1,12 +1,19 @@
 """Whether two tokenisers cut sentences alike."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import keras
 import numpy as np
 
 _SPECIAL = ("pad_token_id", "start_token_id", "end_token_id")
 
 
-def check_same_tokens(teacher, student, texts):
+def check_same_tokens(
+    teacher: Callable[..., Any], student: Callable[..., Any], texts: Sequence[str]
+) -> None:
     """Raises where teacher and student read other tokens in the same place.
 
     Losses that compare tokens one by one (`HiddenStateLoss`, `AttentionLoss`, `MiniLMLoss`) need

@@ -1,19 +1,24 @@
 """Boxes from the answers of a dense detector."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 from keras_kd.data.location_targets import REACH
 from keras_kd.data.locations import locations
 from keras_kd.lazy_modules import tf
+from keras_kd.typing import Tensor
 
 
 def decode_locations(
-    outputs,
-    image_size,
+    outputs: Mapping[str, Tensor],
+    image_size: tuple[int, int],
     *,
-    strides=(8, 16),
-    least_score=0.05,
-    most_overlap=0.5,
-    most_boxes=100,
-):
+    strides: Sequence[int] = (8, 16),
+    least_score: float = 0.05,
+    most_overlap: float = 0.5,
+    most_boxes: int = 100,
+) -> dict[str, Tensor]:
     """Turns answers at locations into boxes, and keeps the best of those that overlap.
 
     Args:

@@ -1,9 +1,13 @@
 """Pictures with two digits in them."""
 
+from __future__ import annotations
+
 import numpy as np
 
 
-def digit_pairs(images, labels, count: int, *, seed: int, size: int | None = None) -> tuple:
+def digit_pairs(
+    images: np.ndarray, labels: np.ndarray, count: int, *, seed: int, size: int | None = None
+) -> tuple:
     """Puts two images of different classes into one picture, each at a place of its own.
 
     Where they overlap, the brighter pixel is seen. The same arguments give the same pictures.

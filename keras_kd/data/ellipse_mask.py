@@ -1,9 +1,20 @@
 """A class for each pixel, from boxes."""
 
+from __future__ import annotations
+
 from keras_kd.lazy_modules import tf
+from keras_kd.typing import Tensor
 
 
-def ellipse_mask(boxes, classes, image_size, *, num_classes, ignore_class=255, band=1.0):
+def ellipse_mask(
+    boxes: Tensor,
+    classes: Tensor,
+    image_size: tuple[int, int],
+    *,
+    num_classes: int,
+    ignore_class: int = 255,
+    band: float = 1.0,
+) -> Tensor:
     """Returns a mask of the ellipses that fill the boxes, with a band of pixels of no class.
 
     For round objects an ellipse is nearer to the truth than its box, a fifth of which lies outside

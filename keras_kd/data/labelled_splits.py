@@ -9,6 +9,8 @@ class LabelledSplits:
     Each split is an unbatched `tf.data.Dataset` of `(x, label)` of known length.
     """
 
+    class_names: tuple[str, ...]
+
     @property
     def num_classes(self) -> int:
         """How many classes the labels tell apart."""

@@ -1,16 +1,29 @@
 """What a dense detector should answer at each of its locations."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_kd.data.locations import locations
 from keras_kd.lazy_modules import tf
+from keras_kd.typing import Tensor
 
 # A box belongs to the level on which no side is farther than this many strides; offsets are told
 # in this unit, so that they are about 1 on every level.
 REACH = 4.0
 
 
-def location_targets(boxes, classes, image_size, *, num_classes, strides=(8, 16), radius=1.5):
+def location_targets(
+    boxes: Tensor,
+    classes: Tensor,
+    image_size: tuple[int, int],
+    *,
+    num_classes: int,
+    strides: Sequence[int] = (8, 16),
+    radius: float = 1.5,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Assigns boxes to locations without anchors, as FCOS does.
 
     A location answers for the smallest box that it lies in, if it lies within `radius` strides of
@@ -36,7 +49,7 @@ def location_targets(boxes, classes, image_size, *, num_classes, strides=(8, 16)
 
     centres, cells = locations(image_size, strides)
     reach = REACH * cells
-    bounds = np.float32([0.0, *(REACH * stride for stride in strides[:-1]), np.inf])
+    bounds = np.array([0.0, *(REACH * stride for stride in strides[:-1]), np.inf], "float32")
     level = np.searchsorted(strides, cells)
     least, most = bounds[level, None], bounds[level + 1, None]
 

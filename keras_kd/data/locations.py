@@ -1,11 +1,14 @@
 """The places at which a dense detector answers."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def locations(image_size, strides):
+def locations(image_size: tuple[int, int], strides: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Returns the centres of the cells of all pyramid levels, one level after the other.
 
     Args:

@@ -1,9 +1,11 @@
 """A set in which some classes are rare."""
 
+from __future__ import annotations
+
 import numpy as np
 
 
-def long_tail(labels, *, ratio: float = 0.01, largest: int | None = None) -> np.ndarray:
+def long_tail(labels: np.ndarray, *, ratio: float = 0.01, largest: int | None = None) -> np.ndarray:
     """Chooses examples so that class frequencies fall geometrically, class 0 the most frequent.
 
     ```

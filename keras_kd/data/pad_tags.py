@@ -1,9 +1,15 @@
 """Tags of sentences as one array."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 
 
-def pad_tags(tags, length: int, num_tags: int, *, ignore_label: int = -1) -> np.ndarray:
+def pad_tags(
+    tags: Sequence[Sequence[int]], length: int, num_tags: int, *, ignore_label: int = -1
+) -> np.ndarray:
     """Puts the tags of sentences into one array, with a label that is no tag behind each of them.
 
     The label is what losses take as `ignore_class`, so that padding counts for nothing.

@@ -1,13 +1,16 @@
 """A set of TensorFlow Datasets by its name."""
 
+from __future__ import annotations
+
 import difflib
 import os
 from pathlib import Path
+from typing import Any
 
 from keras_kd.lazy_modules import tfds
 
 
-def tfds_builder(name: str, data_dir: str | os.PathLike | None = None):
+def tfds_builder(name: str, data_dir: str | os.PathLike | None = None) -> Any:
     """Returns the builder of a set of TensorFlow Datasets, nothing loaded yet.
 
     Args:

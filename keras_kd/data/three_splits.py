@@ -1,7 +1,11 @@
 """What to train, validate and test on."""
 
+from __future__ import annotations
 
-def three_splits(builder) -> tuple[str, str, str]:
+from typing import Any
+
+
+def three_splits(builder: Any) -> tuple[str, str, str]:
     """Returns what to train, validate and test on, in TFDS' own slicing language.
 
     The test split is the set's own, or its labelled validation split where it has no test split, or

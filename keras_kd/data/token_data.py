@@ -1,5 +1,7 @@
 """What every set of tagged words looks like here, wherever it comes from."""
 
+from __future__ import annotations
+
 import dataclasses
 
 Sentences = tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]
@@ -36,7 +38,7 @@ class TokenData:
     validation: Sentences
     test: Sentences
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for split in ("train", "validation", "test"):
             for number, (words, tags) in enumerate(getattr(self, split)):
                 where = f"Received: sentence {number} of '{split}', with"

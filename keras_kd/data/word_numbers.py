@@ -1,7 +1,10 @@
 """Words as the numbers that a small tagger reads."""
 
+from __future__ import annotations
+
 import collections
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -31,7 +34,7 @@ class WordNumbers:
     ([[2, 4, 1, 0]], [[2, 3, 2, 0]])
     """
 
-    def __init__(self, sentences, min_count: int = 2):
+    def __init__(self, sentences: Sequence[Sequence[str]], min_count: int = 2) -> None:
         self._numbers = {}
         for name, read in _READ.items():
             counts = collections.Counter(read(word) for words in sentences for word in words)
@@ -43,7 +46,9 @@ class WordNumbers:
         """How many numbers each kind has, padding and the unknown among them."""
         return {name: len(numbers) + UNKNOWN + 1 for name, numbers in self._numbers.items()}
 
-    def __call__(self, sentences, length: int | None = None) -> dict[str, np.ndarray]:
+    def __call__(
+        self, sentences: Sequence[Sequence[str]], length: int | None = None
+    ) -> dict[str, np.ndarray]:
         """Returns int32 arrays `(sentences, length)` by name.
 
         Args:

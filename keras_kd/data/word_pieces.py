@@ -1,10 +1,18 @@
 """Words as the word pieces that a BERT reads."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 
 def word_pieces(
-    sentences, tokenizer, length: int | None = None, words: int | None = None
+    sentences: Sequence[Sequence[str]],
+    tokenizer: Any,
+    length: int | None = None,
+    words: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Cuts words into pieces, and says which piece is the first of each word.
 

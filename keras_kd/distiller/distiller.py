@@ -1,7 +1,11 @@
 """The Distiller: a Keras model whose `fit` teaches a student."""
 
+from __future__ import annotations
+
 import contextlib
 import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -22,9 +26,10 @@ from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.string_inputs import check_strings
-from keras_kd.losses import KDLoss
+from keras_kd.losses import DistillationLoss, KDLoss
 from keras_kd.losses.formula.given_values import replica_share
 from keras_kd.teachers.in_dtype import follow_weights, in_dtype
+from keras_kd.typing import Tensor
 
 _PARTS = ("student", "teacher", "kd_loss", "feature_losses")
 
@@ -85,17 +90,18 @@ class Distiller(PhasedModel):
 
     def __init__(
         self,
-        student,
-        teacher=None,
+        student: keras.Model,
+        teacher: keras.Model | None = None,
         *,
-        alpha=0.1,
-        temperature=4.0,
-        kd_loss=KDLoss(),  # noqa: B008  a loss holds no state
-        feature_losses=(),
-        teacher_dtype=None,
-        validate_with_teacher=False,
-        name="distiller",
-    ):
+        alpha: float = 0.1,
+        temperature: float = 4.0,
+        # A loss holds no state that two Distillers could share.
+        kd_loss: DistillationLoss | Mapping[str, Any] | Sequence[Any] | None = KDLoss(),  # noqa: B008
+        feature_losses: Iterable[DistillationLoss] = (),
+        teacher_dtype: str | None = None,
+        validate_with_teacher: bool = False,
+        name: str = "distiller",
+    ) -> None:
         argument_checks.check_models(student, teacher)
         # Autocast would hand teacher and student other inputs than their own.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
@@ -115,7 +121,7 @@ class Distiller(PhasedModel):
         )
         spec = input_spec_among(student, teacher)
         self._input_names = set(spec) if isinstance(spec, dict) else set()
-        self.feature_terms = []
+        self.feature_terms: list[FeatureTerm | GradientTerm] = []
         self._awaited = AwaitedShapes(self._input_names)
         for loss in argument_checks.check_feature_losses(feature_losses):
             self.attach(loss)
@@ -123,35 +129,42 @@ class Distiller(PhasedModel):
         self.built = True
 
     @property
-    def teacher(self):
+    def teacher(self) -> keras.Model | None:
         """The teacher, or None."""
         return self._untracked.teacher
 
     @property
-    def output_names(self):
+    def output_names(self) -> list[str]:
         """The student's output names, as `compile` expects them for dicts of losses."""
         return self.student.output_names
 
     @property
-    def term_weights(self):
+    def term_weights(self) -> dict[str, keras.Variable]:
         """The weight of each loss by its name, a variable that callbacks change."""
         terms = [*self.output_terms, *self.feature_terms]
         return {name: each for term in terms for name, each in term.weights_by_name.items()}
 
     @property
-    def non_trainable_variables(self):
+    def non_trainable_variables(self) -> list[keras.Variable]:
         """All state that training does not change by gradient, the teacher's included."""
         known = {id(variable) for variable in self.variables}
         running = getattr(self._untracked.running, "variables", [])
         return super().non_trainable_variables + [v for v in running if id(v) not in known]
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the student's outputs."""
         inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
         check_strings(inputs, self.student, "student")
         return self.student(inputs, training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Tensor | None = None,
+        training: bool = True,
+    ) -> Tensor:
         """Returns the equation's value for one batch and updates its logs."""
         batch = ops.shape(keras.tree.flatten(y_pred)[0])[0]
         share = replica_share()
@@ -190,13 +203,13 @@ class Distiller(PhasedModel):
         inside = sum(term.loss_weight * distance for term, distance in feature_loss)
         return self.alpha * student_loss + (1.0 - self.alpha) * kd_loss + inside + regularisation
 
-    def silent_terms(self, phase):
+    def silent_terms(self, phase: str) -> list[str]:
         """Returns what `evaluate` leaves out where it runs no teacher."""
         if phase == "train" or self.validate_with_teacher:
             return []
         return ["kd_loss", *(term.name for term in self.feature_terms)]
 
-    def fit(self, *args, **kwargs):
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Keras' `fit`; data that yield no batch are an error on every backend."""
         if self._phase.unlabelled["train"]:  # labels, if they come now, bring metrics to be built
             self.train_function = None
@@ -209,7 +222,7 @@ class Distiller(PhasedModel):
                 raise StopIteration
         return history
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
         follow_weights(self._untracked.running, self.teacher)
         waits = self.validate_with_teacher and self._awaited.waiting
@@ -220,20 +233,22 @@ class Distiller(PhasedModel):
                 raise StopIteration
         return results
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
         self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
         if self.train_function is None:  # `train_on_batch` comes here for every batch
             follow_weights(self._untracked.running, self.teacher)
         return super().make_train_function(force)
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' `make_test_function`."""
         if self.test_function is None:
             follow_weights(self._untracked.running, self.teacher)
         return super().make_test_function(force)
 
-    def attach(self, loss, *, active=True):
+    def attach(
+        self, loss: DistillationLoss, *, active: bool = True
+    ) -> FeatureTerm | GradientTerm | None:
         """Adds a feature loss, also to a Distiller that is compiled.
 
         Args:
@@ -258,16 +273,16 @@ class Distiller(PhasedModel):
                 self.train_function = self.test_function = None
         return term
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         """Saves the scalars and, which Keras does not, where each random generator stands."""
         super().save_own_variables(store)
         save_random_states(self, store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         """Loads what `save_own_variables` saved: dropout goes on with its own random numbers."""
         super().load_own_variables(load_random_states(self, store))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, alpha and temperature as they are now."""
         serialize = keras.saving.serialize_keras_object
         return {
@@ -283,7 +298,9 @@ class Distiller(PhasedModel):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
         """Makes the Distiller that `get_config` described."""
         return cls(**with_parts(config, _PARTS, custom_objects))
 

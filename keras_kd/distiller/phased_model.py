@@ -1,11 +1,15 @@
 """A model that knows which of its steps runs."""
 
+from __future__ import annotations
+
 import contextlib
 import threading
+from typing import Any
 
 import keras
 
 from keras_kd.features.recording import Recording
+from keras_kd.typing import Tensor
 
 
 class PhasedModel(keras.Model):
@@ -15,37 +19,39 @@ class PhasedModel(keras.Model):
     `silent_terms` names.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._phase = _Phase()
 
     @property
-    def trains_unlabelled(self):
+    def trains_unlabelled(self) -> bool:
         """Whether the training step that was traced last had no labels' loss."""
         return self._phase.unlabelled["train"]
 
-    def silent_terms(self, phase):
+    def silent_terms(self, phase: str) -> list[str]:
         """Returns the names of terms that steps of a phase, `"train"` or `"test"`, leave out."""
         raise NotImplementedError
 
-    def train_step(self, *args, **kwargs):
+    def train_step(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' training step, with the student's tapped values recorded."""
         with self._phase.open("train"):
             return super().train_step(*args, **kwargs)
 
-    def test_step(self, *args, **kwargs):
+    def test_step(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' test step, with the student's tapped values recorded."""
         with self._phase.open("test"):
             return super().test_step(*args, **kwargs)
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Tensor | None = None
+    ) -> dict[str, Any]:
         """Keras' `compute_metrics`; without labels the compiled metrics rest."""
         if y is None:
             self._phase.is_unlabelled = True
             return self.get_metrics_result()
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def get_metrics_result(self):
+    def get_metrics_result(self) -> dict[str, Any]:
         """Returns the metrics of the phase that runs, without terms that it does not compute."""
         silent = set(self.silent_terms(self._phase.name))
         if self._phase.is_unlabelled:

@@ -1,6 +1,9 @@
 """Any number of models on the same examples."""
 
+from __future__ import annotations
+
 import difflib
+from typing import Any
 
 import keras
 
@@ -25,7 +28,9 @@ _TASKS = {
 }
 
 
-def compare(models: dict[str, keras.Model], data, *, reference=None) -> Comparison:
+def compare(
+    models: dict[str, keras.Model], data: Any, *, reference: keras.Model | str | None = None
+) -> Comparison:
     """Evaluates models side by side: quality, agreement with a reference, size and speed.
 
     `data` is walked once and every model sees the same examples. The task is found from targets

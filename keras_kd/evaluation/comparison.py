@@ -1,7 +1,11 @@
 """Models side by side."""
 
+from __future__ import annotations
+
 import html
+import os
 import pathlib
+from typing import Any
 
 from keras_kd.evaluation.plots import draw, draw_png
 from keras_kd.evaluation.report import html_page, html_table
@@ -41,7 +45,14 @@ class Comparison:
         | student | 0.5000 | 1,200 |
     """
 
-    def __init__(self, rows, *, task, reference=None, examples=None):
+    def __init__(
+        self,
+        rows: list[dict[str, Any]],
+        *,
+        task: str,
+        reference: str | None = None,
+        examples: int | None = None,
+    ) -> None:
         self.rows = rows
         self.task = task
         self.reference = reference
@@ -54,16 +65,14 @@ class Comparison:
             The text, without a line break at its end.
         """
         shown = columns(self.task, self.rows)
-        lines = [["Model", *(column.head for column in shown)], [":--", *["--:"] * len(shown)]]
+        lines = [["Model", *(column.head for column in shown)]]
         for row in self.rows:
             name = row["model"].replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
             lines.append([name, *(column.text(row) for column in shown)])
-        lines[1] = "|" + "|".join(lines[1]) + "|"
-        return "\n".join(
-            line if isinstance(line, str) else "| " + " | ".join(line) + " |" for line in lines
-        )
+        head, *rows = ["| " + " | ".join(line) + " |" for line in lines]
+        return "\n".join([head, "|:--|" + "--:|" * len(shown), *rows])
 
-    def to_html(self, path) -> pathlib.Path:
+    def to_html(self, path: str | os.PathLike) -> pathlib.Path:
         """Writes a page with table and plots in one file that needs no other.
 
         Args:
@@ -80,7 +89,7 @@ class Comparison:
         path.write_text(page, encoding="utf-8")
         return path
 
-    def plot(self, path) -> pathlib.Path:
+    def plot(self, path: str | os.PathLike) -> pathlib.Path:
         """Draws the figures of quality as bars, and quality against size.
 
         Args:
@@ -107,9 +116,9 @@ class Comparison:
     def _repr_html_(self):
         return html_table(columns(self.task, self.rows), self.rows)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.to_markdown()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         names = [row["model"] for row in self.rows]
         return f"Comparison(task={self.task!r}, models={names}, reference={self.reference!r})"

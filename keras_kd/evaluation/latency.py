@@ -55,7 +55,7 @@ def measure_latency(
         )
     for _ in range(warmup):
         run()
-    times = []
+    times: list[float] = []
     while len(times) < repeats and (max_seconds is None or sum(times) < max_seconds):
         start = time.perf_counter()
         run()

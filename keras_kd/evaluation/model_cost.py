@@ -1,5 +1,7 @@
 """What a model costs: parameters, operations, bytes, milliseconds."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -32,7 +34,7 @@ def measure_cost(model: keras.Model, inputs) -> dict:
     for batch_size in _BATCH_SIZES:
         batch = _resized(inputs, batch_size)
         latency = measure_latency(
-            lambda batch=batch: model.predict_on_batch(batch), max_seconds=_SECONDS
+            functools.partial(model.predict_on_batch, batch), max_seconds=_SECONDS
         )
         costs[f"latency_ms_batch{batch_size}"] = latency.median
         costs[f"latency_p95_ms_batch{batch_size}"] = latency.p95

@@ -46,7 +46,7 @@ def predict_all(models: dict[str, keras.Model], data) -> Predictions:
         ValueError: If `data` has no labels or yields nothing, or an output does not fit.
     """
     first_inputs, targets, weights = None, [], []
-    outputs = {name: [] for name in models}
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in models}
     for x, y, sample_weight in batches(data):
         targets.append(_single_target(y))
         weights.append(sample_weight)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_kd.export.decision import find_decision
+from keras_kd.export.decision import Decision, find_decision
 
 
 class OutputComparison:
@@ -20,7 +20,7 @@ class OutputComparison:
         self.name = name
         self.continuous = True
         self.largest = 0.0
-        self._decision = None
+        self._decision: Decision | None = None
         self._decisions = self._agreed = 0
         self._values = 0
         self._squared_error = self._shift = self._sum = self._squares = 0.0
@@ -39,14 +39,14 @@ class OutputComparison:
         if self._decision is None:
             self._decision = find_decision(student, labels)
             self.continuous = bool(np.issubdtype(student.dtype, np.floating))
-        decide = self._decision.decide
+        decide, score = self._decision.decide, self._decision.score
         if decide is not None:
             equal = decide(student) == decide(export)
             self._agreed += int(np.sum(equal))
             self._decisions += equal.size
-        if self.metric is not None and labels is not None:
+        if score is not None and labels is not None:
             for index, values in enumerate((student, export)):
-                terms = self._decision.score(values, labels)
+                terms = score(values, labels)
                 self._scores[index] += np.sum(terms, dtype="float64")
             self._scored += terms.size
         if np.issubdtype(student.dtype, np.number):

@@ -1,5 +1,12 @@
 """The error of an export that is not the student."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras_kd.export.export_result import ExportResult
+
 
 class ExportMismatchError(ValueError):
     """An export whose outputs differ from the student's by more than its format allows.
@@ -10,6 +17,6 @@ class ExportMismatchError(ValueError):
             Its `path` is where the export would have stood; nothing is there.
     """
 
-    def __init__(self, message: str, result=None):
+    def __init__(self, message: str, result: ExportResult | None = None) -> None:
         super().__init__(message)
         self.result = result

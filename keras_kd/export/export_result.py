@@ -1,5 +1,7 @@
 """What `export_student` returns."""
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 
@@ -47,11 +49,11 @@ class ExportResult:
     @property
     def metric_change(self) -> float | None:
         """The export's metric minus the student's."""
-        if self.metric is None:
+        if self.export_metric is None or self.student_metric is None:
             return None
         return self.export_metric - self.student_metric
 
-    def __str__(self):
+    def __str__(self) -> str:
         kind = self.format if self.quantize is None else f"{self.format} {self.quantize}"
         parts = [
             _size(self.size_bytes),

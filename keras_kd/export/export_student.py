@@ -1,11 +1,14 @@
 """From a trained student to a file that was run and compared."""
 
+from __future__ import annotations
+
 import functools
 import itertools
 import os
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 
 import keras
 
@@ -31,8 +34,8 @@ def export_student(
     *,
     format: str | None = None,
     quantize: str | None = None,
-    calibration_data=None,
-    verify_data=None,
+    calibration_data: Any = None,
+    verify_data: Any = None,
 ) -> ExportResult:
     """Exports a student, runs the export in its own runtime, and compares it with the student.
 

@@ -27,8 +27,8 @@ def find_format(path: pathlib.Path, name: str | None) -> ExportFormat:
     for known in FORMATS:
         if known.name == name or (name is None and known.suffix == path.suffix):
             return known
-    known = ", ".join(f"{known.name!r} ({known.suffix or 'a folder'})" for known in FORMATS)
+    names = ", ".join(f"{known.name!r} ({known.suffix or 'a folder'})" for known in FORMATS)
     raise ValueError(
-        f"Formats are {known}: end the path in one of these suffixes, or pass `format=`. "
+        f"Formats are {names}: end the path in one of these suffixes, or pass `format=`. "
         f"Received: path={str(path)!r}, format={name!r}"
     )

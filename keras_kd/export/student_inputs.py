@@ -33,7 +33,7 @@ class StudentInputs:
     """
 
     def __init__(self, student: keras.Model, samples=()):
-        self._names = set()
+        self._names: set[str] = set()
         self.structure = self._described(student, list(samples))
 
     @property
@@ -43,7 +43,7 @@ class StudentInputs:
 
     def named(self, x) -> dict[str, np.ndarray]:
         """Maps a batch as the student takes it to arrays by name, in the declared dtypes."""
-        named = {}
+        named: dict[str, np.ndarray] = {}
         if isinstance(x, dict) and not isinstance(self.structure, dict):
             x = [x[tensor.name] for tensor in self.tensors]  # Keras takes a dict by name, too
         _collect(self.structure, x, named)
@@ -89,10 +89,8 @@ class StudentInputs:
                     f"Received: verify_data=None, string input {tensor.name!r}"
                 )
             shape = [examples, *(length if size is None else size for size in tensor.shape[1:])]
-            if "float" in tensor.dtype:
-                values = random.normal(size=shape)
-            else:
-                values = random.integers(0, 2, size=shape)
+            is_float = "float" in tensor.dtype
+            values = random.normal(size=shape) if is_float else random.integers(0, 2, size=shape)
             named[tensor.name] = values.astype(tensor.dtype)
         return self.packed(named)
 

@@ -149,7 +149,7 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
     Raises:
         ValueError: If a tap reads nothing, or something that is not one tensor.
     """
-    kinds = []
+    kinds: list = []
 
     def run(x):
         with Recording() as recording:

@@ -32,10 +32,11 @@ def custom_objects(layer: keras.Layer) -> dict[str, object]:
 
     With them a student that was not registered for saving can be loaded here, where its code is.
     """
-    found = {}
+    found: dict[str, object] = {}
     for held in all_layers(layer):
         functions = [value for value in vars(held).values() if isinstance(value, FunctionType)]
-        for code in (type(held), *functions):
+        codes: list[type | FunctionType] = [type(held), *functions]
+        for code in codes:
             if not code.__module__.startswith("keras."):
                 found[code.__name__] = code
     return found

@@ -1,5 +1,10 @@
 """The model that SimKD ships: the student's features under the teacher's classifier."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_kd.features.graph_cutting import between, ends, file_copy, tapped
@@ -7,9 +12,12 @@ from keras_kd.features.layer_tree import nearest
 from keras_kd.features.tap import Tap
 from keras_kd.losses.formula.resample import average_to
 from keras_kd.losses.sim_kd_loss import SimKDLoss, smaller_sizes
+from keras_kd.typing import Tensor
 
 
-def student_with_teacher_classifier(distiller, loss_name="sim_kd_loss"):
+def student_with_teacher_classifier(
+    distiller: keras.Model, loss_name: str = "sim_kd_loss"
+) -> keras.Model:
     """Returns the student up to its tapped layer, the projector, and the teacher from its own on.
 
     Everything in it is a copy: neither student nor teacher nor Distiller is changed or held, and
@@ -135,18 +143,18 @@ class AverageTo(keras.layers.Layer):
         **kwargs: `dtype`, `name`.
     """
 
-    def __init__(self, sizes, **kwargs):
+    def __init__(self, sizes: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sizes = tuple(sizes)
 
-    def call(self, value):
+    def call(self, value: Tensor) -> Tensor:
         """Returns the means of the windows."""
         return average_to(value, self.sizes)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
         """Returns the shape of what comes out."""
         return (shape[0], *self.sizes, shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "sizes": self.sizes}

@@ -1,6 +1,9 @@
 """Names one value inside a model."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any, Self
 
 import keras
 
@@ -50,7 +53,7 @@ class Tap:
     call: int | None = None
     shape: tuple | dict | None = dataclasses.field(default=None, hash=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.layer, str) or not self.layer:
             raise ValueError(f"`layer` must be a layer's name. Received: layer={self.layer!r}")
         if self.side not in SIDES:
@@ -64,30 +67,30 @@ class Tap:
         if self.shape is not None:
             object.__setattr__(self, "shape", _check_shape(self.shape, self.side))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shape = "" if self.shape is None else f", shape={self.shape}"
         return f"Tap(layer={self.layer!r}, side={self.side!r}, call={self.call}{shape})"
 
     @property
-    def key(self):
+    def key(self) -> str:
         """The value's name among the features that travel with the data."""
         side = "" if self.side == "output" else f":{self.side}"
         call = "" if self.call is None else f"#{self.call}"
         return f"{self.layer}{side}{call}"
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Makes the tap that `get_config` described."""
         return cls(**config)
 
     @classmethod
-    def of(cls, value, side="output"):
+    def of(cls, value: Tap | str, side: str = "output") -> Tap:
         """Returns `value` if it is a tap, else the tap that the string `value` names."""
-        return value if isinstance(value, cls) else cls(value, side=side)
+        return value if isinstance(value, Tap) else cls(value, side=side)
 
 
 def _check_shape(shape, side):

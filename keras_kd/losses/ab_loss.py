@@ -1,11 +1,16 @@
 """Activation boundaries."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -56,16 +61,18 @@ class ABLoss(DistillationLoss):
 
     match = "shape"
 
-    def __init__(self, margin=1.0, **kwargs):
+    def __init__(self, margin: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.margin = check_number("margin", margin, above=0.0)
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's mean squared shortfall of the margin."""
         check_same_shape(self.name, teacher_value, student_value)
         signed = ops.where(teacher_value > 0.0, student_value, -student_value)
         return per_sample_mean(ops.square(ops.relu(self.margin - signed)), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "margin": self.margin}

@@ -1,5 +1,9 @@
 """Attention transfer."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +12,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.losses.formula.zero_padding import zero_padding
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -45,11 +50,13 @@ class ATLoss(DistillationLoss):
 
     match = "resolution"
 
-    def __init__(self, p=2.0, *, weight=1000.0, **kwargs):
+    def __init__(self, p: float = 2.0, *, weight: float = 1000.0, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
         self.p = check_number("p", p, least=1.0)
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's mean squared difference of attention."""
         if len(student_value.shape) < 3:
             raise ValueError(
@@ -63,7 +70,7 @@ class ATLoss(DistillationLoss):
         difference = unit_norm(student, positions) - unit_norm(teacher, positions)
         return per_sample_mean(ops.square(difference), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "p": self.p}
 

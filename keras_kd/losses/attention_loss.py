@@ -1,10 +1,15 @@
 """Distance of self-attention."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.typing import Tensor
 
 _SIDES = {"kl": "attention_scores", "mse": "attention_logits"}
 _SMALLEST = 1.2e-38  # float32's smallest normal number: log of it is finite
@@ -47,18 +52,20 @@ class AttentionLoss(DistillationLoss):
     Findings 2020.
     """
 
-    def __init__(self, distance="kl", **kwargs):
+    def __init__(self, distance: str = "kl", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if distance not in _SIDES:
             raise ValueError(f"`distance` must be 'kl' or 'mse'. Received: distance={distance!r}")
         self.distance = distance
 
     @property
-    def side(self):
+    def side(self) -> str:  # type: ignore[override]  # a class of its own says it for all
         """What a plain name in `layers` reads of that layer."""
         return _SIDES[self.distance]
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's distance of attention."""
         _check(self.name, teacher_value, student_value)
         if teacher_value.shape[1] != student_value.shape[1]:
@@ -74,7 +81,7 @@ class AttentionLoss(DistillationLoss):
         divergence = ops.sum(teacher_value * (log_t - log_s), axis=-1)
         return per_sample_mean(ops.mean(divergence, axis=1), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "distance": self.distance}
 

@@ -1,9 +1,12 @@
 """Distillation of multi-label outputs."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -35,7 +38,12 @@ class BinaryKDLoss(TemperatureLoss):
 
     activation = "sigmoid"
 
-    def call(self, teacher_value, student_value, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns the sum over the last axis of the binary divergences."""
         t = self.own_temperature(temperature)
         teacher, student = teacher_value / t, student_value / t

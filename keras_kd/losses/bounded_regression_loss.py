@@ -1,10 +1,15 @@
 """Regression distillation that stops where the student beats the teacher."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -40,11 +45,11 @@ class BoundedRegressionLoss(DistillationLoss):
     Knowledge Distillation", NIPS 2017.
     """
 
-    def __init__(self, margin=0.0, **kwargs):
+    def __init__(self, margin: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.margin = check_number("margin", margin, least=0.0)
 
-    def call(self, teacher_value, student_value, labels):
+    def call(self, teacher_value: Tensor, student_value: Tensor, labels: Tensor) -> Tensor:
         """Returns the student's squared error over the last axis where the bound is not met."""
         labels = ops.convert_to_tensor(labels, dtype=self.dtype)
         if len(labels.shape) == len(student_value.shape) - 1 and student_value.shape[-1] == 1:
@@ -59,6 +64,6 @@ class BoundedRegressionLoss(DistillationLoss):
             ops.zeros_like(student_error),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "margin": self.margin}

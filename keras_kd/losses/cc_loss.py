@@ -1,6 +1,9 @@
 """Correlation congruence."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,6 +13,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.embedding_pair import EmbeddingPair
 from keras_kd.losses.formula.sample_vectors import check_vectors
 from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -50,19 +54,25 @@ class CCLoss(DistillationLoss):
 
     least_batch = 2
 
-    def __init__(self, *, gamma=0.4, dim=128, weight=0.02, **kwargs):
+    def __init__(
+        self, *, gamma: float = 0.4, dim: int | None = 128, weight: float = 0.02, **kwargs: Any
+    ) -> None:
         super().__init__(weight=weight, **kwargs)
         self.gamma = check_number("gamma", gamma, above=0.0)
         self.dim = None if dim is None else check_whole_number("dim", dim, least=1)
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Shape, student_shape: Shape, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Returns the two embeddings, or None where `dim` is None."""
         del teacher_layer
         if self.dim is None or len(teacher_shape) != 2 or len(student_shape) != 2:
             return None  # `call` says what is wrong with values that are no vectors
         return EmbeddingPair(self.dim, teacher_shape, student_shape, self.dtype)
 
-    def call(self, teacher_value, student_value, part=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, part: keras.layers.Layer | None = None
+    ) -> Tensor:
         """Returns each sample's mean squared difference of correlations."""
         check_vectors(self.name, teacher_value, student_value)
         if part is not None:
@@ -70,7 +80,7 @@ class CCLoss(DistillationLoss):
         difference = self._correlation(student_value) - self._correlation(teacher_value)
         return ops.mean(ops.square(difference), axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "gamma": self.gamma, "dim": self.dim}
 

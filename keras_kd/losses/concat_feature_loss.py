@@ -1,5 +1,10 @@
 """Distance between concatenated features."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +12,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 from keras_kd.losses.formula.positions import real_positions
 from keras_kd.losses.formula.resample import average_to
+from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -44,7 +50,12 @@ class ConcatFeatureLoss(DistillationLoss):
 
     joint = True
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self,
+        teacher_shape: Sequence[Shape],
+        student_shape: Sequence[Shape],
+        teacher_layer: Any = None,
+    ) -> keras.layers.Layer | None:
         """Makes the projector, where widths differ."""
         del teacher_layer
         theirs, ours = (sum(shape[-1] for shape in each) for each in (teacher_shape, student_shape))
@@ -54,7 +65,13 @@ class ConcatFeatureLoss(DistillationLoss):
         part.build((*student_shape[0][:-1], ours))
         return part
 
-    def call(self, teacher_value, student_value, part, mask=None):
+    def call(
+        self,
+        teacher_value: Sequence[Tensor],
+        student_value: Sequence[Tensor],
+        part: keras.layers.Layer,
+        mask: Sequence[Tensor | None] | None = None,
+    ) -> Tensor:
         """Returns each sample's mean squared difference."""
         masks = mask if isinstance(mask, list | tuple) else [mask] * len(student_value)
         sizes = self._smallest([*teacher_value, *student_value])

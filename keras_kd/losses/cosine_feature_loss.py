@@ -1,5 +1,7 @@
 """Alignment of directions."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -42,7 +45,9 @@ class CosineFeatureLoss(DistillationLoss):
 
     match = "shape"
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's mean of one minus the cosine."""
         check_same_shape(self.name, teacher_value, student_value)
         cosine = ops.sum(unit_norm(teacher_value, -1) * unit_norm(student_value, -1), axis=-1)

@@ -1,6 +1,9 @@
 """Contrastive representation distillation."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,6 +12,7 @@ from keras_kd.checks import check_fraction, check_temperature, check_whole_numbe
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.contrast_memory import ContrastMemory
 from keras_kd.losses.formula.sample_vectors import check_vectors
+from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -64,15 +68,15 @@ class CRDLoss(DistillationLoss):
 
     def __init__(
         self,
-        size,
+        size: int,
         *,
-        negatives=16384,
-        temperature=0.07,
-        momentum=0.5,
-        dim=128,
-        weight=0.8,
-        **kwargs,
-    ):
+        negatives: int = 16384,
+        temperature: float = 0.07,
+        momentum: float = 0.5,
+        dim: int = 128,
+        weight: float = 0.8,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(weight=weight, **kwargs)
         self.size = check_whole_number("size", size, least=2)
         self.negatives = check_whole_number("negatives", negatives, least=1)
@@ -85,14 +89,23 @@ class CRDLoss(DistillationLoss):
         self.momentum = check_fraction(momentum, "momentum")
         self.dim = check_whole_number("dim", dim, least=1)
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Shape, student_shape: Shape, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Returns the embeddings and memories of both sides."""
         del teacher_layer
         if len(teacher_shape) != 2 or len(student_shape) != 2:
             return None  # `call` says what is wrong with values that are no vectors
         return ContrastMemory(self, teacher_shape, student_shape)
 
-    def call(self, teacher_value, student_value, index, part, training=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        index: Tensor,
+        part: keras.layers.Layer,
+        training: bool | None = None,
+    ) -> Tensor:
         """Returns each sample's loss in both directions."""
         check_vectors(self.name, teacher_value, student_value)
         index = ops.reshape(ops.cast(index, "int32"), (-1,))
@@ -102,7 +115,7 @@ class CRDLoss(DistillationLoss):
         nan = ops.full_like(values, float("nan"))
         return ops.where(part.knows(index), values, nan)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         own = ("size", "negatives", "temperature", "momentum", "dim")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -1,12 +1,16 @@
 """Distillation at a temperature that is learned against the student."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number, check_temperature, check_whole_number
 from keras_kd.losses.kd_loss import KDLoss
+from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -47,7 +51,15 @@ class CTKDLoss(KDLoss):
     Reference: Li et al., "Curriculum Temperature for Knowledge Distillation", AAAI 2023.
     """
 
-    def __init__(self, reversal_steps, *, initial=4.0, low=1.0, high=21.0, **kwargs):
+    def __init__(
+        self,
+        reversal_steps: int,
+        *,
+        initial: float = 4.0,
+        low: float = 1.0,
+        high: float = 21.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(None, **kwargs)
         self.reversal_steps = check_whole_number("reversal_steps", reversal_steps, least=1)
         self.low = check_temperature(low, "low")
@@ -59,7 +71,9 @@ class CTKDLoss(KDLoss):
                 f"low={low!r}, high={high!r}"
             )
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Shape, student_shape: Shape, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Makes the layer that holds `a` and the step."""
         part = _LearnedTemperature(
             self.reversal_steps, self.initial, self.low, self.high, dtype=self.dtype
@@ -67,11 +81,17 @@ class CTKDLoss(KDLoss):
         part.build()
         return part
 
-    def call(self, teacher_value, student_value, part, training=None):
+    def call(  # type: ignore[override]  # its temperature is the one that `part` learns
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        part: keras.layers.Layer,
+        training: bool | None = None,
+    ) -> Tensor:
         """Returns the softened KL divergence over the last axis."""
         return super().call(teacher_value, student_value, part(training=bool(training)))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         config = super().get_config()
         del config["temperature"]

@@ -1,11 +1,16 @@
 """Channel-wise distillation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_same_shape, check_temperature
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.positions import check_positions, flatten_positions, real_positions
+from keras_kd.typing import Tensor
 
 _PADDING = -1e30  # where softmax gives 0
 
@@ -45,11 +50,13 @@ class CWDLoss(DistillationLoss):
 
     match = "shape"
 
-    def __init__(self, temperature=4.0, **kwargs):
+    def __init__(self, temperature: float = 4.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.temperature = check_temperature(temperature)
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's divergence, the mean over channels."""
         check_positions(self.name, student_value)
         check_same_shape(self.name, teacher_value, student_value)
@@ -63,6 +70,6 @@ class CWDLoss(DistillationLoss):
         divergence = ops.sum(ops.exp(teacher) * (teacher - student), axis=1)
         return self.temperature**2 * ops.mean(divergence, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "temperature": self.temperature}

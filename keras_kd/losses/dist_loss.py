@@ -1,5 +1,9 @@
 """Distillation of relations by correlation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +11,7 @@ from keras_kd.checks import check_number
 from keras_kd.losses.formula.to_rank import to_rank
 from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -48,12 +53,26 @@ class DISTLoss(TemperatureLoss):
     Reference: Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022.
     """
 
-    def __init__(self, temperature=1.0, *, beta=1.0, gamma=1.0, weight=2.0, **kwargs):
+    def __init__(
+        self,
+        temperature: float | None = 1.0,
+        *,
+        beta: float = 1.0,
+        gamma: float = 1.0,
+        weight: float = 2.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(temperature, weight=weight, **kwargs)
         self.beta = check_number("beta", beta, least=0.0)
         self.gamma = check_number("gamma", gamma, least=0.0)
 
-    def call(self, teacher_value, student_value, mask=None, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        mask: Tensor | None = None,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns each sample's share of both parts."""
         t = self.own_temperature(temperature)
         classes, batch = student_value.shape[-1], ops.shape(student_value)[0]
@@ -75,7 +94,7 @@ class DISTLoss(TemperatureLoss):
         share = ops.cast(batch, keep.dtype) / ops.maximum(count, 1.0)
         return share * ops.sum(ops.reshape(values, (batch, -1)), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "beta": self.beta, "gamma": self.gamma}
 

@@ -1,7 +1,10 @@
 """The base class of every loss in keras_kd."""
 
+from __future__ import annotations
+
 import inspect
 import re
+from typing import Any, Self
 
 import keras
 from keras import ops
@@ -13,6 +16,7 @@ from keras_kd.losses.formula.per_sample_mean import check_mask, per_sample_mean
 from keras_kd.losses.formula.to_rank import to_rank
 from keras_kd.losses.formula.top_k import bare_probabilities, refuse_top_k
 from keras_kd.losses.formula.without_ignored import check_ignore_class, without_ignored
+from keras_kd.typing import Tensor
 
 CONTEXT = ("index", "labels", "mask", "part", "stages", "temperature", "training")
 _NEEDED = {
@@ -75,27 +79,27 @@ class DistillationLoss(keras.losses.Loss):
 
     # What the student's value must share with the teacher's before the formula runs: None,
     # "resolution" (height and width) or "shape" (channels too). The Distiller adds a projector.
-    match = None
+    match: str | None = None
     # What a plain name in `layers` reads of that layer, a side of `features.Tap`; or
     # "input_gradient" for a formula on the gradients of the models' scores, without `layers`.
-    side = "output"
+    side: str = "output"
     # Whether the formula takes all pairs of layers at once, as lists, and makes one part for them.
     joint = False
     # Names of terms inside the formula whose weights a callback may change.
-    stages = ()
+    stages: tuple[str, ...] = ()
     # The least number of samples that the formula can compare; a smaller batch has distance 0.
     least_batch = 1
 
     def __init__(
         self,
         *,
-        weight=1.0,
-        layers=None,
-        name=None,
-        reduction="sum_over_batch_size",
-        dtype="float32",
-        ignore_class=None,
-    ):
+        weight: float = 1.0,
+        layers: dict[Any, Any] | None = None,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: str = "float32",
+        ignore_class: int | None = None,
+    ) -> None:
         super().__init__(
             name=name or snake_case(type(self).__name__), reduction=reduction, dtype=dtype
         )
@@ -106,7 +110,13 @@ class DistillationLoss(keras.losses.Loss):
         self.asks = tuple(argument for argument in CONTEXT if argument in named)
         self._alone = _PartsAlone(self)
 
-    def __call__(self, teacher_value, student_value, sample_weight=None, **context):
+    def __call__(
+        self,
+        teacher_value: Any,
+        student_value: Any,
+        sample_weight: Tensor | None = None,
+        **context: Any,
+    ) -> Tensor:
         """Compares the two values.
 
         Args:
@@ -161,7 +171,9 @@ class DistillationLoss(keras.losses.Loss):
                 values = ops.where(weights == 0.0, ops.zeros_like(values), values)
             return GivenValues(reduction=self.reduction, dtype=self.dtype)(values, values, weights)
 
-    def prepare(self, teacher_value, student_value, context):
+    def prepare(
+        self, teacher_value: Any, student_value: Any, context: dict[str, Any]
+    ) -> tuple[Any, Any]:
         """Brings both values to what the formula works on: tensors of the loss' dtype."""
         del context
         refuse_top_k(self.name, "student", student_value)
@@ -172,7 +184,9 @@ class DistillationLoss(keras.losses.Loss):
             for value in (teacher_value, student_value)
         )
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Any, student_shape: Any, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Makes the layer that holds the formula's own weights, built and of the loss' dtype.
 
         Args:
@@ -186,18 +200,19 @@ class DistillationLoss(keras.losses.Loss):
             A `keras.layers.Layer`, or None for a formula without weights.
         """
         del teacher_shape, student_shape, teacher_layer
+        return None
 
-    def call(self, teacher_value, student_value):
-        """The formula: one value per sample."""
+    def call(self, teacher_value: Any, student_value: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """The formula: one value per sample. A formula names what it asks for beside the two."""
         raise NotImplementedError
 
-    def with_layers(self, layers):
+    def with_layers(self, layers: dict[Any, Any]) -> Self:
         """Returns this loss for other `layers`, all else the same."""
         other = type(self).__new__(type(self))
-        vars(other).update(vars(self), layers=_check_layers(layers), _alone=_PartsAlone(other))
+        other.__dict__.update(vars(self), layers=_check_layers(layers), _alone=_PartsAlone(other))
         return other
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         layers = self.layers
         if layers is not None:  # pairs, since a key of a JSON object must be a string
@@ -214,7 +229,7 @@ class DistillationLoss(keras.losses.Loss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Makes the loss that `get_config` described."""
         config = dict(config)
         if isinstance(config.get("layers"), list):

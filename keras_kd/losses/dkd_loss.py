@@ -1,11 +1,16 @@
 """Decoupled knowledge distillation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number
 from keras_kd.losses.formula.target_split import target_mask, target_split
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -52,12 +57,25 @@ class DKDLoss(TemperatureLoss):
     Reference: Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022.
     """
 
-    def __init__(self, temperature=None, *, alpha=1.0, beta=8.0, **kwargs):
+    def __init__(
+        self,
+        temperature: float | None = None,
+        *,
+        alpha: float = 1.0,
+        beta: float = 8.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(temperature, **kwargs)
         self.alpha = check_number("alpha", alpha, least=0.0)
         self.beta = check_number("beta", beta, least=0.0)
 
-    def call(self, teacher_value, student_value, labels, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        labels: Tensor,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns the weighted sum of both divergences over the last axis."""
         t = self.own_temperature(temperature)
         target, known = target_mask(self.name, labels, student_value)
@@ -69,7 +87,7 @@ class DKDLoss(TemperatureLoss):
         values = t * t * (self.alpha * tckd + self.beta * nckd)
         return ops.where(known, values, ops.full_like(values, float("nan")))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
 

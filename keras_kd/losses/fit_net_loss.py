@@ -1,11 +1,16 @@
 """Hints from FitNets."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -41,10 +46,12 @@ class FitNetLoss(DistillationLoss):
 
     match = "shape"
 
-    def __init__(self, *, weight=100.0, **kwargs):
+    def __init__(self, *, weight: float = 100.0, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's mean squared difference."""
         check_same_shape(self.name, teacher_value, student_value)
         return per_sample_mean(ops.square(student_value - teacher_value), mask)

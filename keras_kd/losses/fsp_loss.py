@@ -1,6 +1,9 @@
 """The flow of solution procedure."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -9,6 +12,7 @@ from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.positions import check_positions, flatten_positions, real_positions
 from keras_kd.losses.formula.resample import max_to
+from keras_kd.typing import Tensor
 
 _PADDING = -1e30  # what max pooling never picks
 
@@ -61,7 +65,12 @@ class FSPLoss(DistillationLoss):
     match = "shape"
     joint = True
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self,
+        teacher_value: Sequence[Tensor],
+        student_value: Sequence[Tensor],
+        mask: Sequence[Tensor | None] | None = None,
+    ) -> Tensor:
         """Returns each sample's sum over consecutive layers."""
         if len(student_value) < 2:
             raise ValueError(

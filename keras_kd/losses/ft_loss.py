@@ -1,5 +1,10 @@
 """Factor transfer."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -9,6 +14,7 @@ from keras_kd.losses.formula.layer_stack import LayerStack, block
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 from keras_kd.losses.formula.positions import check_same_positions, real_positions
 from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -71,19 +77,32 @@ class FTLoss(DistillationLoss):
     match = "resolution"
     stages = ("transfer", "reconstruction")
 
-    def __init__(self, rate=0.5, p=1.0, *, weight=200.0, **kwargs):
+    def __init__(
+        self, rate: float = 0.5, p: float = 1.0, *, weight: float = 200.0, **kwargs: Any
+    ) -> None:
         super().__init__(weight=weight, **kwargs)
         self.rate = check_number("rate", rate, above=0.0)
         self.p = check_number("p", p, least=1.0)
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Shape, student_shape: Shape, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Makes paraphraser and translator."""
         del teacher_layer
         part = _Factors(max(1, int(self.rate * teacher_shape[-1])), dtype=self.dtype, name="factor")
         part.build(teacher_shape, student_shape)
         return part
 
-    def call(self, teacher_value, student_value, *, part, stages, training=None, mask=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        *,
+        part: keras.layers.Layer,
+        stages: Mapping[str, Tensor],
+        training: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Returns each sample's weighted sum of the two distances."""
         check_same_positions(self.name, teacher_value, student_value)
         transfer, reconstruction = (
@@ -102,7 +121,7 @@ class FTLoss(DistillationLoss):
         distance = per_sample_mean(ops.power(ops.abs(student - teacher), self.p), mask)
         return transfer * distance + reconstruction * error
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "rate": self.rate, "p": self.p}
 

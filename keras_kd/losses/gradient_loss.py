@@ -1,11 +1,16 @@
 """Distance of gradients to the inputs."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -48,13 +53,13 @@ class GradientLoss(DistillationLoss):
 
     side = "input_gradient"
 
-    def __init__(self, *, normalize=True, **kwargs):
+    def __init__(self, *, normalize: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(normalize, bool):
             raise TypeError(f"`normalize` must be True or False. Received: normalize={normalize!r}")
         self.normalize = normalize
 
-    def call(self, teacher_value, student_value):
+    def call(self, teacher_value: Tensor, student_value: Tensor) -> Tensor:
         """Returns each sample's squared distance of gradients."""
         check_same_shape(self.name, teacher_value, student_value)
         axes = tuple(range(1, len(student_value.shape)))
@@ -68,6 +73,6 @@ class GradientLoss(DistillationLoss):
             student_value = unit_norm(student_value, axes)
         return ops.sum(ops.square(student_value - teacher_value), axis=axes)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "normalize": self.normalize}

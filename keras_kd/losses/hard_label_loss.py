@@ -1,10 +1,15 @@
 """Cross-entropy against the teacher's decision."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_fraction
 from keras_kd.losses.response_loss import ResponseLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -36,18 +41,18 @@ class HardLabelLoss(ResponseLoss):
 
     reads_top_k = True
 
-    def __init__(self, label_smoothing=0.0, **kwargs):
+    def __init__(self, label_smoothing: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.label_smoothing = check_fraction(label_smoothing, "label_smoothing")
 
-    def call(self, teacher_value, student_value):
+    def call(self, teacher_value: Tensor, student_value: Tensor) -> Tensor:
         """Returns the cross-entropy over the last axis."""
         classes = student_value.shape[-1]
         targets = _chosen(teacher_value, classes, self.dtype)
         targets = (1.0 - self.label_smoothing) * targets + self.label_smoothing / classes
         return -ops.sum(targets * ops.log_softmax(student_value, axis=-1), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 

@@ -1,11 +1,14 @@
 """Distance of a transformer's hidden states."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -42,7 +45,9 @@ class HiddenStateLoss(DistillationLoss):
 
     match = "shape"
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's mean squared difference."""
         if len(student_value.shape) not in (2, 3):
             raise ValueError(

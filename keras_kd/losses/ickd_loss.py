@@ -1,5 +1,9 @@
 """Inter-channel correlation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +11,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.sample_vectors import scaled_to_one
 from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.losses.formula.zero_padding import zero_padding
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -44,10 +49,12 @@ class ICKDLoss(DistillationLoss):
 
     match = "shape"
 
-    def __init__(self, *, weight=2.5, **kwargs):
+    def __init__(self, *, weight: float = 2.5, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's mean squared distance of a channel's correlations."""
         shapes = [tuple(value.shape) for value in (teacher_value, student_value)]
         if min(len(shape) for shape in shapes) < 3 or shapes[0][-1] != shapes[1][-1]:

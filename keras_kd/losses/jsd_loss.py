@@ -1,12 +1,16 @@
 """Generalised Jensen-Shannon divergence."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_kd.checks import check_fraction
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -42,7 +46,9 @@ class JSDLoss(TemperatureLoss):
     Self-Generated Mistakes" (GKD), ICLR 2024.
     """
 
-    def __init__(self, temperature=1.0, *, beta=0.5, **kwargs):
+    def __init__(
+        self, temperature: float | None = 1.0, *, beta: float = 0.5, **kwargs: Any
+    ) -> None:
         super().__init__(temperature, **kwargs)
         self.beta = check_fraction(beta, "beta")
         if self.beta in (0.0, 1.0):
@@ -52,7 +58,12 @@ class JSDLoss(TemperatureLoss):
                 f"Received: beta={beta!r}"
             )
 
-    def call(self, teacher_value, student_value, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns the weighted divergences from the mixture over the last axis."""
         t = self.own_temperature(temperature)
         log_p_teacher = ops.log_softmax(teacher_value / t, axis=-1)
@@ -67,6 +78,6 @@ class JSDLoss(TemperatureLoss):
         )
         return t * t * values
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "beta": self.beta}

@@ -1,10 +1,13 @@
 """Hinton's distillation loss."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
 from keras_kd.losses.formula.top_k import softened_groups
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -43,7 +46,12 @@ class KDLoss(TemperatureLoss):
 
     reads_top_k = True
 
-    def call(self, teacher_value, student_value, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns the softened KL divergence over the last axis."""
         t = self.own_temperature(temperature)
         log_p_student = ops.log_softmax(student_value / t, axis=-1)

@@ -1,9 +1,14 @@
 """Distillation of standardised logits."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.losses.kd_loss import KDLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -39,10 +44,17 @@ class LogitStdLoss(KDLoss):
     Reference: Sun et al., "Logit Standardization in Knowledge Distillation", CVPR 2024.
     """
 
-    def __init__(self, temperature=2.0, *, weight=9.0, **kwargs):
+    def __init__(
+        self, temperature: float | None = 2.0, *, weight: float = 9.0, **kwargs: Any
+    ) -> None:
         super().__init__(temperature, weight=weight, **kwargs)
 
-    def call(self, teacher_value, student_value, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns the softened KL divergence of the standardised logits."""
         return super().call(_standardise(teacher_value), _standardise(student_value), temperature)
 

@@ -1,10 +1,15 @@
 """Mean squared error of logits."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.losses.formula.top_k import refuse_top_k
 from keras_kd.losses.response_loss import ResponseLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -35,18 +40,20 @@ class LogitsMSELoss(ResponseLoss):
     Reference: Ba, Caruana, "Do Deep Nets Really Need to be Deep?", NIPS 2014.
     """
 
-    def prepare(self, teacher_value, student_value, context):
+    def prepare(
+        self, teacher_value: Any, student_value: Tensor, context: dict[str, Any]
+    ) -> tuple[Any, Any]:
         """Brings both values to logits of one shape."""
         refuse_top_k(self.name, "teacher", teacher_value)
         return super().prepare(teacher_value, student_value, context)
 
-    def logits_of_probabilities(self, probabilities):
+    def logits_of_probabilities(self, probabilities: Tensor) -> Tensor:
         """Refuses: log-probabilities are logits only up to a shift."""
         raise ValueError(
             f"{self.name} compares logits, which probabilities fix only up to a shift: give models "
             f"that return logits. Received: probabilities of shape {tuple(probabilities.shape)}"
         )
 
-    def call(self, teacher_value, student_value):
+    def call(self, teacher_value: Tensor, student_value: Tensor) -> Tensor:
         """Returns the mean squared difference over the last axis."""
         return ops.mean(ops.square(teacher_value - student_value), axis=-1)

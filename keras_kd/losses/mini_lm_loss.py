@@ -1,11 +1,17 @@
 """Deep self-attention distillation."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_whole_number
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
+from keras_kd.typing import Tensor
 
 _RELATIONS = (("query", "key"), ("value", "value"))
 _HIDDEN = -1e37  # a product that no softmax sees, and that does not overflow
@@ -52,13 +58,18 @@ class MiniLMLoss(DistillationLoss):
 
     side = "attention_vectors"
 
-    def __init__(self, relation_heads=None, **kwargs):
+    def __init__(self, relation_heads: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if relation_heads is not None:
             relation_heads = check_whole_number("relation_heads", relation_heads, least=1)
         self.relation_heads = relation_heads
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self,
+        teacher_value: Mapping[str, Tensor],
+        student_value: Mapping[str, Tensor],
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Returns each sample's sum of both divergences."""
         self._check(teacher_value, student_value)
         divergence = 0.0
@@ -69,7 +80,7 @@ class MiniLMLoss(DistillationLoss):
             divergence += ops.sum(ops.exp(log_t) * (log_t - log_s), axis=-1)
         return per_sample_mean(ops.mean(divergence, axis=1), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "relation_heads": self.relation_heads}
 

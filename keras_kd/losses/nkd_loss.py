@@ -1,11 +1,16 @@
 """Normalised knowledge distillation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number
 from keras_kd.losses.formula.target_split import target_mask, target_split
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -45,11 +50,19 @@ class NKDLoss(TemperatureLoss):
     Approach with Normalized Loss and Customized Soft Labels", ICCV 2023.
     """
 
-    def __init__(self, temperature=1.0, *, gamma=1.5, **kwargs):
+    def __init__(
+        self, temperature: float | None = 1.0, *, gamma: float = 1.5, **kwargs: Any
+    ) -> None:
         super().__init__(temperature, **kwargs)
         self.gamma = check_number("gamma", gamma, least=0.0)
 
-    def call(self, teacher_value, student_value, labels, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        labels: Tensor,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns both cross-entropies, over the last axis."""
         t = self.own_temperature(temperature)
         target, known = target_mask(self.name, labels, student_value)
@@ -63,6 +76,6 @@ class NKDLoss(TemperatureLoss):
         values = of_target + self.gamma * t * t * of_others
         return ops.where(known, values, ops.full_like(values, float("nan")))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "gamma": self.gamma}

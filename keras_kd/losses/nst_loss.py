@@ -1,5 +1,9 @@
 """Neuron selectivity transfer."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -11,6 +15,7 @@ from keras_kd.losses.formula.positions import (
     real_positions,
 )
 from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -50,10 +55,12 @@ class NSTLoss(DistillationLoss):
 
     match = "resolution"
 
-    def __init__(self, *, weight=50.0, **kwargs):
+    def __init__(self, *, weight: float = 50.0, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's squared discrepancy."""
         check_positions(self.name, student_value)
         check_same_positions(self.name, teacher_value, student_value)

@@ -1,7 +1,11 @@
 """Overhaul of feature distillation."""
 
+from __future__ import annotations
+
 import math
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +14,7 @@ from keras import ops
 from keras_kd.checks import check_number, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.positions import real_positions
+from keras_kd.typing import Shape, Tensor
 
 _BATCH = "batch"
 
@@ -65,11 +70,19 @@ class OFDLoss(DistillationLoss):
 
     match = "shape"
 
-    def __init__(self, margin=None, *, weight=1e-3, **kwargs):
+    def __init__(
+        self,
+        margin: float | Sequence[float] | str | None = None,
+        *,
+        weight: float = 1e-3,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(weight=weight, **kwargs)
         self.margin = _check_margin(margin)
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Shape, student_shape: Shape, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Makes the layer that holds the margins, where they are known beforehand."""
         del student_shape
         margin = None if self.margin == _BATCH else self.margin
@@ -88,7 +101,13 @@ class OFDLoss(DistillationLoss):
             )
         return _Margin(margin, dtype=self.dtype, name="margin")
 
-    def call(self, teacher_value, student_value, part, mask=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        part: keras.layers.Layer,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Returns each sample's sum of partial squared differences."""
         check_same_shape(self.name, teacher_value, student_value)
         keep = real_positions(mask, student_value)
@@ -97,12 +116,12 @@ class OFDLoss(DistillationLoss):
         squares = ops.where(counts, ops.square(student_value - target), 0.0)
         return ops.sum(squares * keep, axis=tuple(range(1, len(squares.shape))))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "margin": self.margin}
 
     @staticmethod
-    def margins_of(layer):
+    def margins_of(layer: keras.layers.Layer) -> list[float]:
         """Returns what `margin=None` finds for a `keras.layers.BatchNormalization`: a list."""
         is_norm = isinstance(layer, keras.layers.BatchNormalization)
         if not is_norm or not layer.built:

@@ -1,5 +1,7 @@
 """Patient knowledge distillation."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -47,7 +50,9 @@ class PKDLoss(DistillationLoss):
 
     match = "shape"
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's squared distance, the mean over real positions."""
         check_same_shape(self.name, teacher_value, student_value)
         if len(student_value.shape) < 2:

@@ -1,11 +1,16 @@
 """Probabilistic knowledge transfer."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.sample_vectors import check_vectors
 from keras_kd.losses.formula.unit_norm import unit_norm
+from keras_kd.typing import Tensor
 
 _EPSILON = 1e-7
 
@@ -45,10 +50,10 @@ class PKTLoss(DistillationLoss):
 
     least_batch = 2
 
-    def __init__(self, *, weight=30_000.0, **kwargs):
+    def __init__(self, *, weight: float = 30_000.0, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
 
-    def call(self, teacher_value, student_value):
+    def call(self, teacher_value: Tensor, student_value: Tensor) -> Tensor:
         """Returns each sample's row of the divergence, over the batch size."""
         check_vectors(self.name, teacher_value, student_value)
         teacher, student = _neighbours(teacher_value), _neighbours(student_value)

@@ -1,10 +1,15 @@
 """Focal distillation of yes-or-no scores."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number
 from keras_kd.losses.response_loss import ResponseLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -44,11 +49,11 @@ class QualityFocalLoss(ResponseLoss):
 
     activation = "sigmoid"
 
-    def __init__(self, gamma=1.0, **kwargs):
+    def __init__(self, gamma: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.gamma = check_number("gamma", gamma, least=1.0)
 
-    def call(self, teacher_value, student_value):
+    def call(self, teacher_value: Tensor, student_value: Tensor) -> Tensor:
         """Returns the sum over the last axis of the weighted cross-entropies."""
         target = ops.sigmoid(teacher_value)
         yes = target * ops.log_sigmoid(student_value)
@@ -58,6 +63,6 @@ class QualityFocalLoss(ResponseLoss):
         focus = (gap * ops.stop_gradient(ops.sign(gap))) ** self.gamma
         return -ops.sum(focus * (yes + no), axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "gamma": self.gamma}

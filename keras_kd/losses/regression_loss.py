@@ -1,10 +1,13 @@
 """Distillation of real-valued outputs."""
 
+from __future__ import annotations
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -30,7 +33,7 @@ class RegressionLoss(DistillationLoss):
     Detection Models with Knowledge Distillation", NIPS 2017.
     """
 
-    def call(self, teacher_value, student_value):
+    def call(self, teacher_value: Tensor, student_value: Tensor) -> Tensor:
         """Returns the squared distance over the last axis."""
         check_same_shape(self.name, teacher_value, student_value)
         return ops.sum(ops.square(student_value - teacher_value), axis=-1)

@@ -1,5 +1,9 @@
 """The base class of losses that compare outputs."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -11,6 +15,7 @@ from keras_kd.losses.formula.top_k import (
     dense_logits,
     refuse_top_k,
 )
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -41,12 +46,20 @@ class ResponseLoss(DistillationLoss):
     # another formula: it must say so again.
     reads_top_k = False
 
-    def __init__(self, *, teacher_from_logits=None, student_from_logits=None, **kwargs):
+    def __init__(
+        self,
+        *,
+        teacher_from_logits: bool | None = None,
+        student_from_logits: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.teacher_from_logits = _check_flag("teacher_from_logits", teacher_from_logits)
         self.student_from_logits = _check_flag("student_from_logits", student_from_logits)
 
-    def prepare(self, teacher_value, student_value, context):
+    def prepare(
+        self, teacher_value: Any, student_value: Tensor, context: dict[str, Any]
+    ) -> tuple[Any, Any]:
         """Brings both values to logits of one shape, or the teacher's to checked top-k labels."""
         refuse_top_k(self.name, "student", student_value)
         student = self._logits(
@@ -71,7 +84,7 @@ class ResponseLoss(DistillationLoss):
         check_same_shape(self.name, teacher, student)
         return teacher, student
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {
             **super().get_config(),
@@ -88,7 +101,7 @@ class ResponseLoss(DistillationLoss):
             return kept
         return self.logits_of_probabilities(ops.convert_to_tensor(value, dtype=self.dtype))
 
-    def logits_of_probabilities(self, probabilities):
+    def logits_of_probabilities(self, probabilities: Tensor) -> Tensor:
         """Returns logits that the activation maps back to `probabilities`."""
         smallest = 1.2e-38  # float32's smallest normal number: log of it is finite
         log_p = ops.log(ops.maximum(probabilities, smallest))

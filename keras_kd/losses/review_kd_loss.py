@@ -1,5 +1,10 @@
 """Knowledge review."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +12,7 @@ from keras_kd.checks import check_whole_number
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.attention_fusion import AttentionFusion
 from keras_kd.losses.formula.resample import average_to
+from keras_kd.typing import Shape, Tensor
 
 _POOLS = (4, 2, 1)
 
@@ -56,13 +62,18 @@ class ReviewKDLoss(DistillationLoss):
 
     joint = True
 
-    def __init__(self, mid_channels=None, **kwargs):
+    def __init__(self, mid_channels: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if mid_channels is not None:
             mid_channels = check_whole_number("mid_channels", mid_channels, least=1)
         self.mid_channels = mid_channels
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self,
+        teacher_shape: Sequence[Shape],
+        student_shape: Sequence[Shape],
+        teacher_layer: Any = None,
+    ) -> keras.layers.Layer | None:
         """Makes one fusion for each stage."""
         del teacher_layer
         self._check_maps(teacher_shape, student_shape)
@@ -71,7 +82,14 @@ class ReviewKDLoss(DistillationLoss):
         part.build(teacher_shape, student_shape)
         return part
 
-    def call(self, teacher_value, student_value, part, training=None, mask=None):
+    def call(
+        self,
+        teacher_value: Sequence[Tensor],
+        student_value: Sequence[Tensor],
+        part: keras.layers.Layer,
+        training: bool | None = None,
+        mask: Sequence[Tensor | None] | None = None,
+    ) -> Tensor:
         """Returns each sample's sum of hierarchical context losses."""
         self._check_maps(
             *([tuple(v.shape) for v in values] for values in (teacher_value, student_value))
@@ -91,7 +109,7 @@ class ReviewKDLoss(DistillationLoss):
             total = total + _hierarchical_context(fused, teacher)
         return total
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "mid_channels": self.mid_channels}
 

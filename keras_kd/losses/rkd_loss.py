@@ -1,11 +1,16 @@
 """Relational knowledge distillation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.checks import check_number
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.sample_vectors import check_vectors, scaled_to_one
+from keras_kd.typing import Tensor
 
 # Of the batch's largest distance; nearer points count as one. Its square is far from underflow.
 _COINCIDENT = 1e-12
@@ -50,12 +55,19 @@ class RKDLoss(DistillationLoss):
 
     least_batch = 2
 
-    def __init__(self, *, distance_weight=25.0, angle_weight=50.0, weight=1.0, **kwargs):
+    def __init__(
+        self,
+        *,
+        distance_weight: float = 25.0,
+        angle_weight: float = 50.0,
+        weight: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(weight=weight, **kwargs)
         self.distance_weight = check_number("distance_weight", distance_weight, least=0.0)
         self.angle_weight = check_number("angle_weight", angle_weight, least=0.0)
 
-    def call(self, teacher_value, student_value):
+    def call(self, teacher_value: Tensor, student_value: Tensor) -> Tensor:
         """Returns each sample's share of the two means."""
         check_vectors(self.name, teacher_value, student_value)
         distances_t, angles_t = _relations(teacher_value)
@@ -64,7 +76,7 @@ class RKDLoss(DistillationLoss):
         angle = ops.mean(_smooth_l1(angles_s - angles_t), axis=(1, 2))
         return self.distance_weight * distance + self.angle_weight * angle
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {
             **super().get_config(),

@@ -1,5 +1,9 @@
 """Distillation that reuses the teacher's classifier."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +12,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.layer_stack import LayerStack, block
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 from keras_kd.losses.formula.resample import average_to
+from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -55,11 +60,13 @@ class SimKDLoss(DistillationLoss):
     Reference: Chen et al., "Knowledge Distillation with the Reused Teacher Classifier", CVPR 2022.
     """
 
-    def __init__(self, factor=2.0, **kwargs):
+    def __init__(self, factor: float = 2.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.factor = check_number("factor", factor, least=1.0)
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Shape, student_shape: Shape, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Makes the projector."""
         del teacher_layer
         width, rank = teacher_shape[-1], len(student_shape)
@@ -72,7 +79,14 @@ class SimKDLoss(DistillationLoss):
         part.build((None, *smaller_sizes(teacher_shape, student_shape), student_shape[-1]))
         return part
 
-    def call(self, teacher_value, student_value, part, training=None, mask=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        part: keras.layers.Layer,
+        training: bool | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Returns each sample's mean squared difference."""
         shapes = [tuple(value.shape) for value in (teacher_value, student_value)]
         if len(shapes[0]) != len(shapes[1]) or len(shapes[0]) < 2:
@@ -89,12 +103,12 @@ class SimKDLoss(DistillationLoss):
         student = part(average_to(student_value, sizes), mask=mask, training=training)
         return per_sample_mean(ops.square(student - average_to(teacher_value, sizes)), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "factor": self.factor}
 
 
-def smaller_sizes(teacher_shape, student_shape):
+def smaller_sizes(teacher_shape: Shape, student_shape: Shape) -> Shape:
     """Returns the resolution at which the two are compared."""
     pairs = zip(teacher_shape[1:-1], student_shape[1:-1], strict=False)
     return tuple(None if None in pair else min(pair) for pair in pairs)

@@ -1,10 +1,15 @@
 """Cross-entropy against the teacher's distribution."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_kd.losses.formula.top_k import softened_groups
 from keras_kd.losses.temperature_loss import TemperatureLoss
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -39,10 +44,15 @@ class SoftCrossEntropyLoss(TemperatureLoss):
 
     reads_top_k = True
 
-    def __init__(self, temperature=1.0, **kwargs):
+    def __init__(self, temperature: float | None = 1.0, **kwargs: Any) -> None:
         super().__init__(temperature, **kwargs)
 
-    def call(self, teacher_value, student_value, temperature=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        temperature: Tensor | float | None = None,
+    ) -> Tensor:
         """Returns the softened cross-entropy over the last axis."""
         t = self.own_temperature(temperature)
         log_p_student = ops.log_softmax(student_value / t, axis=-1)

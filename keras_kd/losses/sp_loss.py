@@ -1,5 +1,9 @@
 """Similarity-preserving distillation."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +11,7 @@ from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.sample_vectors import scaled_to_one
 from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.losses.formula.zero_padding import zero_padding
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -41,10 +46,12 @@ class SPLoss(DistillationLoss):
 
     least_batch = 2
 
-    def __init__(self, *, weight=3000.0, **kwargs):
+    def __init__(self, *, weight: float = 3000.0, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
 
-    def call(self, teacher_value, student_value, mask=None):
+    def call(
+        self, teacher_value: Tensor, student_value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns each sample's row of the squared difference, over the batch size."""
         difference = _similarity(student_value, mask) - _similarity(teacher_value, mask)
         return ops.mean(ops.square(difference), axis=1)

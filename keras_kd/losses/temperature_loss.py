@@ -1,6 +1,9 @@
 """The base class of losses with a temperature."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Any
 
 import keras
 from keras import ops
@@ -21,11 +24,11 @@ class TemperatureLoss(ResponseLoss):
         **kwargs: As in `ResponseLoss`.
     """
 
-    def __init__(self, temperature=None, **kwargs):
+    def __init__(self, temperature: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.temperature = None if temperature is None else check_temperature(temperature)
 
-    def own_temperature(self, temperature):
+    def own_temperature(self, temperature: Any) -> Any:
         """Returns the temperature to use, given the Distiller's or None."""
         if self.temperature is not None:
             return self.temperature
@@ -35,6 +38,6 @@ class TemperatureLoss(ResponseLoss):
             return check_temperature(temperature)
         return ops.convert_to_tensor(temperature, dtype=self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "temperature": self.temperature}

@@ -1,6 +1,9 @@
 """Variational information distillation."""
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -9,6 +12,7 @@ from keras_kd.checks import check_number
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 from keras_kd.losses.formula.positions import check_same_positions
+from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -52,12 +56,14 @@ class VIDLoss(DistillationLoss):
 
     match = "resolution"
 
-    def __init__(self, initial_variance=5.0, eps=1e-5, **kwargs):
+    def __init__(self, initial_variance: float = 5.0, eps: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.eps = check_number("eps", eps, above=0.0)
         self.initial_variance = check_number("initial_variance", initial_variance, above=self.eps)
 
-    def make_part(self, teacher_shape, student_shape, teacher_layer=None):
+    def make_part(
+        self, teacher_shape: Shape, student_shape: Shape, teacher_layer: Any = None
+    ) -> keras.layers.Layer | None:
         """Makes the regressor and the variances."""
         del teacher_layer
         part = _Normal(
@@ -66,14 +72,20 @@ class VIDLoss(DistillationLoss):
         part.build(student_shape)
         return part
 
-    def call(self, teacher_value, student_value, part, mask=None):
+    def call(
+        self,
+        teacher_value: Tensor,
+        student_value: Tensor,
+        part: keras.layers.Layer,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """Returns each sample's mean negative log likelihood."""
         check_same_positions(self.name, teacher_value, student_value)
         mean, variance = part(student_value)
         error = ops.square(teacher_value - mean) / variance
         return per_sample_mean(0.5 * (error + ops.log(variance)), mask)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {
             **super().get_config(),

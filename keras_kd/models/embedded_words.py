@@ -23,7 +23,8 @@ def embedded_words(sizes: dict[str, int], width: int, feature_width: int) -> tup
             "`sizes` must name the inputs and how many numbers each has, such as "
             f"{{'words': 5000}}. Received: sizes={sizes}"
         )
-    inputs, vectors = [], []
+    inputs: list = []
+    vectors: list = []
     for name, size in sizes.items():
         inputs.append(keras.Input((None,), dtype="int32", name=name))
         embedding = keras.layers.Embedding(

@@ -1,7 +1,11 @@
 """What speech models begin with that are to be quantised to 8 bits."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
+
+from keras_kd.typing import Tensor
 
 # Where amplitudes are cut off, in floors. With 1 added, 256 steps then reach to 255 sixteenths, so
 # that silence, which is 1, is 16 steps exactly and has logarithm 0.
@@ -10,14 +14,14 @@ _LOWEST = 60.0  # Hz: where the bands begin
 
 
 def int8_log_mel(
-    samples,
+    samples: Tensor,
     *,
     sampling_rate: int = 8000,
     window: int = 128,
     stride: int = 80,
     bands: int = 24,
     floor: float = 0.02,
-):
+) -> Tensor:
     """Turns samples into log-mel amplitudes by operations that hold in 8 bits.
 
     256 steps hold 48 decibels of an amplitude but 24 of its square, so there is no power spectrum

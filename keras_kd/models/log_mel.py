@@ -1,17 +1,21 @@
 """What speech models begin with."""
 
+from __future__ import annotations
+
 import keras
+
+from keras_kd.typing import Tensor
 
 
 def log_mel(
-    samples,
+    samples: Tensor,
     *,
     sampling_rate: int = 8000,
     window: int = 256,
     stride: int = 128,
     bands: int = 40,
     floor: float = 1e-2,
-):
+) -> Tensor:
     """Turns samples into log-mel amplitudes, as an image of one channel.
 
     Layers: `mel` (`keras.layers.MelSpectrogram`, which transforms by FFT), `time_first`, and

@@ -1,7 +1,13 @@
 """A convolution that padding does not reach."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -28,7 +34,9 @@ class MaskedConv1D(keras.layers.Conv1D):
     (None, None, 8)
     """
 
-    def __init__(self, filters, kernel_size, *, padding="same", **kwargs):
+    def __init__(
+        self, filters: int, kernel_size: int, *, padding: str = "same", **kwargs: Any
+    ) -> None:
         super().__init__(filters, kernel_size, padding=padding, **kwargs)
         if padding not in ("same", "causal") or self.strides != (1,):
             raise ValueError(
@@ -37,7 +45,7 @@ class MaskedConv1D(keras.layers.Conv1D):
             )
         self.supports_masking = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Returns the convolution of what is not padding."""
         if mask is not None:
             inputs = inputs * ops.expand_dims(ops.cast(mask, inputs.dtype), -1)

@@ -1,6 +1,9 @@
 """A plain multi-layer perceptron."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -12,7 +15,7 @@ def mlp(
     *,
     dropout: float = 0.0,
     input_dropout: float = 0.0,
-    kernel_constraint=None,
+    kernel_constraint: Any = None,
     name: str = "mlp",
 ) -> keras.Model:
     """Builds a multi-layer perceptron of ReLU layers.

@@ -1,6 +1,10 @@
 """Several teachers as one."""
 
+from __future__ import annotations
+
 import types
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import keras
 
@@ -55,14 +59,14 @@ class Ensemble(keras.Model):
 
     def __init__(
         self,
-        models,
+        models: Sequence[keras.Model],
         *,
-        weights=None,
-        average="probabilities",
-        activation="softmax",
-        from_logits=None,
-        name="ensemble",
-    ):
+        weights: Sequence[float] | None = None,
+        average: str = "probabilities",
+        activation: str = "softmax",
+        from_logits: bool | Sequence[bool | None] | None = None,
+        name: str = "ensemble",
+    ) -> None:
         models = _check_models(models)
         super().__init__(name=name, dtype=models[0].dtype_policy, autocast=False)
         self.models = models
@@ -93,11 +97,11 @@ class Ensemble(keras.Model):
         shapes = keras.tree.map_structure(lambda x: x.shape, spec)
         self.build(shapes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         """Nothing to make: the members are built."""
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """Returns the members' average, in the structure of one member's outputs."""
         given = [
             keras.tree.flatten(model(own_inputs(inputs, model), training=False))
@@ -109,7 +113,7 @@ class Ensemble(keras.Model):
         ]
         return keras.tree.pack_sequence_as(self._outputs.structure, averages)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {
             "models": [uncompiled_config(model) for model in self.models],
@@ -119,7 +123,9 @@ class Ensemble(keras.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
         """Makes the ensemble that `get_config` described."""
         return cls(**with_parts(config, ["models"], custom_objects))
 

@@ -1,7 +1,11 @@
 """A teacher whose BatchNormalization costs nothing."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
+
+from keras_kd.typing import Tensor
 
 _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
@@ -11,13 +15,15 @@ _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 class Folded(keras.layers.Layer):
     """Stands where a BatchNormalization was and hands its input on."""
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         """Returns the inputs."""
         del training, mask
         return inputs
 
 
-def fold_batch_normalization(model):
+def fold_batch_normalization(model: keras.Model) -> keras.Model:
     """Returns a copy for inference with BatchNormalization folded into the layers before it.
 
     ```

@@ -1,7 +1,11 @@
 """A teacher that is a `.tflite` file."""
 
+from __future__ import annotations
+
 import hashlib
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +44,13 @@ class TFLiteTeacher:
     ```
     """
 
-    def __init__(self, path, *, signature=None, num_threads=None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        signature: str | None = None,
+        num_threads: int | None = None,
+    ) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -63,7 +73,7 @@ class TFLiteTeacher:
         sizes = {int(wanted["shape_signature"][0]) for wanted in self._inputs.values()}
         self._batch_size = max(sizes)  # below 0 is any
 
-    def __call__(self, x):
+    def __call__(self, x: Any) -> np.ndarray | dict[str, np.ndarray]:
         """Returns the file's answers to a batch."""
         named = {name: self._checked(name, values) for name, values in self._named(x).items()}
         count = len(next(iter(named.values())))
