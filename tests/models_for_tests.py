@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 from keras_kd import Distiller
 
@@ -140,3 +141,20 @@ def normalized_net(seed=0, width=5):
             keras.layers.Dense(3, name="scores"),
         ]
     )
+
+
+def heads(names, seed=0, width=3):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((4,))
+    return keras.Model(
+        inputs, {name: keras.layers.Dense(width, name=name)(inputs) for name in names}
+    )
+
+
+def message(exception, *args, **kwargs):
+    """The text of the error that making the Distiller raises."""
+    with pytest.raises(exception) as error:
+        Distiller(*args, **kwargs)
+    text = str(error.value)
+    assert "Received: " in text
+    return text

@@ -1,8 +1,5 @@
-"""However the data come and whatever accelerates the step: the same training."""
+"""However the data come: the same training, and what is derived by hand."""
 
-import functools
-
-import every_loss
 import keras
 import numpy as np
 import pytest
@@ -12,69 +9,25 @@ from models_for_tests import (
     cross_entropy,
     distiller,
     examples,
-    inferred,
-    kd,
     largest_move,
     linear,
-    log_softmax,
     net,
     numbers,
     sgd,
     softmax,
 )
-from variants import first_of
-
-from keras_kd import Distiller, losses
-from keras_kd.losses import FitNetLoss, KDLoss
-
-core = pytest.mark.core
-needs_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="of the TensorFlow backend"
+from training_runs import (
+    HINT,
+    Batches,
+    assert_same_training,
+    core,
+    needs_tensorflow,
+    reference,
+    trained,
 )
-HINT = {"hidden": "hidden"}
 
-
-def trained(data, *, epochs=2, compiled=None, make=net, alpha=0.3, **kwargs):
-    """A student after training on `data`, with the history."""
-    student = make()
-    hint = FitNetLoss(layers=HINT, weight=0.5)
-    model = distiller(
-        student, net(9, seed=1), alpha=alpha, feature_losses=[hint], compiled=compiled
-    )
-    x, arguments = (data[0], {"y": data[1]}) if isinstance(data, tuple) else (data, {})
-    history = model.fit(
-        x, epochs=epochs, **arguments, **{"shuffle": False, "verbose": 0, **kwargs}
-    ).history
-    return student, history
-
-
-@functools.cache
-def reference():
-    """What arrays train: twelve examples in batches of five, for two epochs."""
-    return trained(examples(12), batch_size=5)
-
-
-def assert_same_training(one, other, atol=1e-6, rtol=1e-5):
-    assert_same_weights(one[0], other[0], atol)
-    assert set(one[1]) == set(other[1])
-    for name, values in one[1].items():
-        np.testing.assert_allclose(values, other[1][name], rtol=rtol, atol=atol, err_msg=name)
-
-
-class Batches(keras.utils.PyDataset):
-    def __init__(self, *arrays, size=5):
-        super().__init__()
-        self.arrays, self.size = arrays, size
-
-    def __len__(self):
-        return int(np.ceil(len(self.arrays[0]) / self.size))
-
-    def __getitem__(self, index):
-        part = slice(index * self.size, (index + 1) * self.size)
-        return tuple(array[part] for array in self.arrays)
-
-
-# What the student learns alone
+from keras_kd import Distiller
+from keras_kd.losses import FitNetLoss
 
 
 @core
@@ -131,9 +84,6 @@ def test_a_step_of_a_linear_student_is_the_one_derived_by_hand():
     ).fit(x, y, batch_size=6, verbose=0)
     np.testing.assert_allclose(numbers(student)[0], kernel - rate * x.T @ gradient, atol=1e-6)
     np.testing.assert_allclose(numbers(student)[1], -rate * gradient.sum(0), atol=1e-6)
-
-
-# Kinds of data
 
 
 @core
@@ -304,300 +254,3 @@ def test_a_fit_that_has_no_epoch_left_is_no_error():
     x, y = examples(8)
     model = distiller(net(), net(9, seed=1))
     assert model.fit(x, y, epochs=2, initial_epoch=2, verbose=0).history == {}
-
-
-# What accelerates the step
-
-COMPILED = {
-    "run_eagerly": {"run_eagerly": True},
-    "steps_per_execution": {"steps_per_execution": 3},
-    "jit_compile": {"jit_compile": True},
-    "no jit_compile": {"jit_compile": False},
-}
-
-
-@core
-@pytest.mark.parametrize("how", COMPILED)
-def test_the_training_is_the_same_however_the_step_runs(how):
-    # Another order of float32 sums: a few units in the last place a step.
-    assert_same_training(reference(), trained(examples(12), batch_size=5, compiled=COMPILED[how]))
-
-
-@core
-def test_a_step_of_two_accumulated_batches_is_that_of_one_of_their_size():
-    x, y = examples(8)
-    once = trained((x, y), batch_size=8, epochs=1)[0]
-    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
-    twice = trained((x, y), batch_size=4, epochs=1, compiled={"optimizer": optimizer})[0]
-    assert_same_weights(once, twice)
-
-
-OUTPUT_LOSSES = {
-    "KDLoss": {},
-    "SoftCrossEntropyLoss": {},
-    "LogitsMSELoss": {},
-    "HardLabelLoss": {},
-    "BinaryKDLoss": {},
-    "RegressionLoss": {},
-    "BoundedRegressionLoss": {"loss": "mse"},
-}
-FEATURE_LOSSES = ["ATLoss", "CosineFeatureLoss", "FitNetLoss"]
-
-
-def image_net(size, width, seed):
-    keras.utils.set_random_seed(seed)
-    inputs = keras.Input((size, size, 1))
-    channels_last = {"data_format": "channels_last"}
-    maps = layers.Conv2D(width, 3, name="maps", **channels_last)(inputs)
-    pooled = layers.GlobalAveragePooling2D(**channels_last)(maps)
-    return keras.Model(inputs, layers.Dense(3)(pooled))
-
-
-def test_every_loss_of_any_values_is_compiled_under_xla_below():
-    # The other losses are compiled by the contract that their tests inherit.
-    assert {*every_loss.NAMES} == {*OUTPUT_LOSSES, *FEATURE_LOSSES}
-
-
-@pytest.mark.alike
-@core
-@first_of("name", [*OUTPUT_LOSSES, *FEATURE_LOSSES])
-def test_every_loss_compiles_under_xla_and_gives_what_it_gives_eagerly(name):
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(8, 6, 6, 1)).astype("float32"), rng.integers(0, 3, 8)
-    compiled = dict(OUTPUT_LOSSES.get(name, {}))
-    if compiled:
-        y = np.eye(3, dtype="float32")[y]
-    runs = []
-    for how in ({"jit_compile": True}, {"run_eagerly": True}):
-        student = image_net(6, 2, 0)
-        loss = getattr(losses, name)
-        if name in FEATURE_LOSSES:  # of another width
-            arguments = {"feature_losses": [loss(layers={"maps": "maps"}, weight=1.0)]}
-        else:
-            arguments = {"kd_loss": loss()}
-        model = distiller(student, image_net(6, 4, 1), compiled={**compiled, **how}, **arguments)
-        history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history
-        runs.append((student, history))
-    assert_same_training(*runs, rtol=1e-4)
-
-
-@core
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_trains_nearly_as_float32_does(policy):
-    def half():
-        return net(dtype=keras.DTypePolicy(policy))
-
-    mixed = trained(examples(12), batch_size=5, make=half)
-    # bfloat16 keeps 8 bits, float16 11: the losses agree to about that.
-    rtol = 2e-2 if policy == "mixed_bfloat16" else 5e-3
-    for name in ("loss", "student_loss", "kd_loss", "fit_net_loss"):
-        np.testing.assert_allclose(mixed[1][name], reference()[1][name], rtol=rtol, atol=1e-3)
-    for a, b in zip(numbers(mixed[0]), numbers(reference()[0]), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-2)
-    assert all(weight.dtype == "float32" for weight in mixed[0].weights)
-
-
-@core
-def test_a_mixed_float16_student_gets_loss_scaling_as_plain_keras_gives_it():
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        student, teacher = net(), net(9, seed=1)
-    finally:
-        keras.config.set_dtype_policy(before)
-    model = distiller(student, teacher)
-    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert np.isfinite(model.fit(*examples(8), verbose=0).history["loss"][0])
-    assert float(model.alpha) == pytest.approx(0.1, abs=1e-8)  # not rounded to half precision
-
-
-@core
-def test_the_global_policy_leaves_float32_models_alone():
-    x, y = examples(12)
-    before = keras.config.dtype_policy()
-    student, teacher = net(), net(9, seed=1)
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = distiller(
-            student, teacher, alpha=0.3, feature_losses=[FitNetLoss(layers=HINT, weight=0.5)]
-        )
-        history = model.fit(x, y, batch_size=5, epochs=2, verbose=0, shuffle=False).history
-    finally:
-        keras.config.set_dtype_policy(before)
-    assert_same_training((student, history), reference())
-
-
-# What users do with a model that trains
-
-
-@core
-def test_train_on_batch_and_test_on_batch_are_fit_and_evaluate():
-    x, y = examples(8)
-    student, history = trained((x, y), batch_size=8, epochs=1)
-    other = net()
-    model = distiller(
-        other, net(9, seed=1), alpha=0.3, feature_losses=[FitNetLoss(layers=HINT, weight=0.5)]
-    )
-    logs = model.train_on_batch(x, y, return_dict=True)
-    assert_same_weights(other, student)
-    for name, values in history.items():
-        assert float(logs[name]) == pytest.approx(values[0], rel=1e-5), name
-    model.reset_metrics()
-    tested = model.test_on_batch(x, y, return_dict=True)
-    evaluated = model.evaluate(x, y, return_dict=True, verbose=0)
-    for name, value in evaluated.items():
-        assert float(tested[name]) == pytest.approx(value, rel=1e-5), name
-    # One is compiled, the other not: another order of float32 sums.
-    np.testing.assert_allclose(model.predict_on_batch(x), other.predict_on_batch(x), atol=1e-6)
-
-
-@core
-def test_retraining_recompiling_and_other_batch_sizes_go_on_where_training_stood():
-    x, y = examples(12)
-    other = net()
-    model = distiller(
-        other, net(9, seed=1), alpha=0.3, feature_losses=[FitNetLoss(layers=HINT, weight=0.5)]
-    )
-    model.fit(x, y, batch_size=5, shuffle=False, verbose=0)
-    model.compile(sgd(), cross_entropy())  # SGD without momentum has no state to lose
-    model.fit(x, y, batch_size=5, shuffle=False, verbose=0)
-    assert_same_weights(other, reference()[0])
-    for size in (12, 7):
-        assert np.isfinite(model.fit(x, y, batch_size=size, verbose=0).history["loss"][0])
-
-
-@core
-def test_compile_takes_metrics_and_weighted_metrics_by_output():
-    def heads(seed):
-        keras.utils.set_random_seed(seed)
-        inputs = keras.Input((4,))
-        return keras.Model(inputs, {n: layers.Dense(3, name=n)(inputs) for n in "ab"})
-
-    x, y = examples(8)
-    labels, weights = {"a": y, "b": y}, {"a": np.ones(8), "b": np.arange(8.0)}
-    found = []
-    for model in (heads(0), Distiller(heads(0), heads(1))):
-        model.compile(
-            sgd(),
-            loss={"a": cross_entropy(), "b": cross_entropy()},
-            loss_weights={"a": 1.0, "b": 0.5},
-            metrics={"a": ["accuracy"]},
-            weighted_metrics={"b": ["accuracy"]},
-        )
-        found.append(model.evaluate(x, labels, sample_weight=weights, return_dict=True, verbose=0))
-    for name, value in found[0].items():
-        assert found[1][name] == pytest.approx(value, rel=1e-5), name
-
-
-@core
-def test_callbacks_that_stop_and_save_work(tmp_path):
-    x, y = examples(12)
-    model = distiller(net(), net(9, seed=1), compiled={"metrics": ["accuracy"]})
-    callbacks = [
-        keras.callbacks.EarlyStopping("val_accuracy", patience=1, restore_best_weights=True),
-        keras.callbacks.ReduceLROnPlateau("val_loss"),
-        keras.callbacks.CSVLogger(str(tmp_path / "log.csv")),
-        keras.callbacks.ModelCheckpoint(str(tmp_path / "best.weights.h5"), save_weights_only=True),
-        keras.callbacks.TerminateOnNaN(),
-    ]
-    model.fit(x, y, validation_data=(x, y), epochs=2, verbose=0, callbacks=callbacks)
-    before = model.student.get_weights()
-    model.load_weights(tmp_path / "best.weights.h5")
-    assert len(before) == 4
-
-
-@needs_tensorflow
-def test_changing_alpha_temperature_or_a_weight_makes_no_other_trace():
-    import tensorflow as tf
-
-    traced = []
-
-    @keras.saving.register_keras_serializable(package="tests")
-    class Traced(layers.Layer):
-        def call(self, x):
-            if tf.inside_function():
-                traced.append(None)
-            return x
-
-    inputs = keras.Input((4,))
-    student = keras.Model(inputs, layers.Dense(3)(Traced()(layers.Dense(5, name="hidden")(inputs))))
-
-    class Change(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            self.model.alpha.assign(0.1 * (batch % 5))
-            self.model.temperature.assign(1.0 + batch)
-            self.model.term_weights["fit_net_loss"].assign(batch)
-
-    x, y = examples(16)
-    model = distiller(
-        student, net(9, seed=1), alpha=0.5, feature_losses=[FitNetLoss(layers=HINT, weight=0.5)]
-    )
-    model.optimizer.build(model.trainable_variables)
-    model.fit(x, y, batch_size=4, verbose=0)
-    once = len(traced)
-    model.fit(x, y, batch_size=4, epochs=3, verbose=0, callbacks=[Change()])
-    assert len(traced) == once
-
-
-@needs_tensorflow
-def test_a_training_loop_of_ones_own_gets_the_same_update():
-    import tensorflow as tf
-
-    x, y = examples(8)
-    taught = trained((x, y), batch_size=8, epochs=1)[0]
-    student = net()
-    model = distiller(
-        student, net(9, seed=1), alpha=0.3, feature_losses=[FitNetLoss(layers=HINT, weight=0.5)]
-    )
-
-    @tf.function
-    def step(x, y):
-        return model.train_step((x, y))
-
-    logs = step(tf.constant(x), tf.constant(y))
-    assert_same_weights(student, taught)
-    assert float(logs["fit_net_loss"]) > 0
-
-
-@needs_tensorflow
-def test_predict_and_calls_give_the_students_outputs():
-    x, _ = examples(8)
-    student = net()
-    model = Distiller(student, net(9, seed=1))
-    model.compile()
-    np.testing.assert_array_equal(model.predict(x, verbose=0), student.predict(x, verbose=0))
-    np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(student(x)))
-
-
-@core
-def test_the_students_dropout_drops_and_the_teachers_does_not():
-    def dropping(seed):
-        keras.utils.set_random_seed(seed)
-        inputs = keras.Input((64,))
-        dropped = layers.Dropout(0.5, name="drop")(inputs)
-        return keras.Model(inputs, layers.Dense(3)(dropped))
-
-    hint = losses.RegressionLoss(layers={"drop": "drop"}, name="drop_loss")
-    model = distiller(
-        dropping(0), dropping(1), feature_losses=[hint], compiled={"optimizer": sgd(0.0)}
-    )
-    x = np.ones((4, 64), "float32")
-    history = model.fit(x, np.zeros(4), epochs=2, verbose=0).history
-    # A unit is doubled or 0: each is 1 away from a teacher that drops none.
-    assert history["drop_loss"] == [64.0, 64.0]
-    assert history["kd_loss"][0] != history["kd_loss"][1]  # another mask in each step
-
-
-@core
-def test_the_distillation_loss_of_an_epoch_is_the_mean_over_its_examples():
-    x, y = examples(10)
-    student, teacher = net(), net(9, seed=1)
-    z_s, z_t = inferred(student, x), inferred(teacher, x)
-    model = distiller(
-        student, teacher, kd_loss=KDLoss(temperature=2.0), compiled={"optimizer": sgd(0.0)}
-    )
-    history = model.fit(x, y, batch_size=3, verbose=0).history
-    assert history["kd_loss"][0] == pytest.approx(kd(z_t, z_s, 2.0).mean(), rel=1e-4)
-    assert history["student_loss"][0] == pytest.approx(
-        -log_softmax(z_s)[range(10), y].mean(), rel=1e-5
-    )

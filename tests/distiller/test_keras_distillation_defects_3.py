@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import (
+    COMPILED,
     EAGER,
     Counter,
     assert_same_weights,
@@ -105,7 +106,9 @@ def test_what_cannot_be_known_is_an_error_that_says_what_to_pass():
 
 
 @core
-@pytest.mark.parametrize("accelerated", [{}, {"jit_compile": True}, {"steps_per_execution": 2}])
+@pytest.mark.parametrize(
+    "accelerated", [COMPILED, {"jit_compile": True}, {"steps_per_execution": 2}]
+)
 def test_a_changed_temperature_alpha_or_weight_counts_in_the_running_step(accelerated):
     x, y = examples(8)
     student, teacher = net(), net(9, seed=1)
