@@ -20,7 +20,7 @@ from keras_kd.distiller.late_variables import grow_optimizer, strategy_scope
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
-from keras_kd.distiller.random_states import load_random_states, save_random_states
+from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
@@ -31,11 +31,9 @@ from keras_kd.losses.formula.given_values import replica_share
 from keras_kd.teachers.in_dtype import follow_weights, in_dtype
 from keras_kd.typing import Tensor
 
-_PARTS = ("student", "teacher", "kd_loss", "feature_losses")
-
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Distiller(PhasedModel):
+class Distiller(PhasedModel, ResumableModel):
     """Trains a student on the labels and on what a frozen teacher says.
 
     ```
@@ -186,16 +184,11 @@ class Distiller(PhasedModel):
         recording = self._phase.recording
         if recording is not None:
             self._awaited.check_none_waits()
+        terms = [self.output_terms, [] if recording is None else list(self.feature_terms)]
+        context = {"labels": y, "temperature": self.temperature, "training": training}
+        running, carried = self._untracked.running, self._unpack(x)
         kd_loss, feature_loss = teacher_losses(
-            self._untracked.running,
-            self._unpack(x),
-            recording,
-            y_pred,
-            terms=[self.output_terms, [] if recording is None else list(self.feature_terms)],
-            labels=y,
-            sample_weight=sample_weight,
-            temperature=self.temperature,
-            training=training,
+            running, carried, recording, y_pred, sample_weight, terms=terms, context=context
         )
         self._kd_loss_tracker.update_state(kd_loss / share, sample_weight=batch)
         for term, distance in feature_loss:
@@ -273,15 +266,6 @@ class Distiller(PhasedModel):
                 self.train_function = self.test_function = None
         return term
 
-    def save_own_variables(self, store: Any) -> None:
-        """Saves the scalars and, which Keras does not, where each random generator stands."""
-        super().save_own_variables(store)
-        save_random_states(self, store)
-
-    def load_own_variables(self, store: Any) -> None:
-        """Loads what `save_own_variables` saved: dropout goes on with its own random numbers."""
-        super().load_own_variables(load_random_states(self, store))
-
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, alpha and temperature as they are now."""
         serialize = keras.saving.serialize_keras_object
@@ -302,7 +286,8 @@ class Distiller(PhasedModel):
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Self:
         """Makes the Distiller that `get_config` described."""
-        return cls(**with_parts(config, _PARTS, custom_objects))
+        parts = ("student", "teacher", "kd_loss", "feature_losses")
+        return cls(**with_parts(config, parts, custom_objects))
 
     def _unpack(self, x):
         return unpack(x, self._input_names, has_teacher=self.teacher is not None)

@@ -30,7 +30,7 @@ class ForwardPass:
     context: dict
 
 
-def teacher_losses(teacher, carried, recording, y_pred, *, terms, **batch):
+def teacher_losses(teacher, carried, recording, y_pred, sample_weight, *, terms, context):
     """Runs the teacher, or reads what the data carry of it, and compares.
 
     Args:
@@ -38,8 +38,9 @@ def teacher_losses(teacher, carried, recording, y_pred, *, terms, **batch):
         carried: The models' inputs and what travels beside them, by name.
         recording: What the student's layers gave.
         y_pred: The student's outputs.
+        sample_weight: Weights in the structure of the outputs, or None.
         terms: A list of the losses on outputs, and one of those that look inside.
-        **batch: `labels`, `sample_weight`, `temperature`, `training`.
+        context: What formulas may ask for by name, but for the index, which is carried.
 
     Returns:
         The weighted sum of the output losses and a list of `(feature term, distance)`.
@@ -47,12 +48,11 @@ def teacher_losses(teacher, carried, recording, y_pred, *, terms, **batch):
     output_terms, feature_terms = terms
     if not output_terms and not feature_terms:
         return ops.zeros(()), []
-    weights = batch.pop("sample_weight")
     answers, outputs = _answer(teacher, carried)
-    context = {**batch, "index": carried.get("index")}
+    context = {**context, "index": carried.get("index")}
     both = ForwardPass(recording, answers, carried["inputs"], outputs, context)
-    kd_loss = _output_distances(output_terms, both, y_pred, weights)
-    weight = one_weight(weights)
+    kd_loss = _output_distances(output_terms, both, y_pred, sample_weight)
+    weight = one_weight(sample_weight)
     return kd_loss, [(term, term.distance(both, weight)) for term in feature_terms]
 
 
