@@ -94,7 +94,7 @@ def test_every_loss_compiles_under_xla_and_gives_what_it_gives_eagerly(name):
 
 
 @core
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@first_of("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_trains_nearly_as_float32_does(policy):
     def half():
         return net(dtype=keras.DTypePolicy(policy))

@@ -125,6 +125,7 @@ def test_no_model_runs_twice():
     assert counts == {"teacher": 2, "student": 2 + symbolic}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("kind", ["multi_head", "grouped"])
 def test_a_block_means_the_one_attention_in_it(kind):
     student, teacher = (blocked(i, n, "block", kind=kind) for i, n in enumerate("st"))
@@ -141,6 +142,7 @@ def test_a_block_means_the_one_attention_in_it(kind):
     ]
 
 
+@pytest.mark.alike
 def test_a_model_with_several_attentions_lists_their_paths():
     inner = keras.Input((T, WIDTH))
     x = Block(name="one")(inner)
@@ -152,6 +154,7 @@ def test_a_model_with_several_attentions_lists_their_paths():
     Distiller(student, attending(1, "teacher"), feature_losses=[loss])
 
 
+@pytest.mark.alike
 def test_a_layer_without_attention_is_told_where_there_is_some():
     student, teacher = attending(0, "student"), blocked(1, "teacher", "one", "two")
     loss = Probe(layers={"attention": "pool"})

@@ -83,6 +83,7 @@ def test_losses_of_single_samples_are_fitted_sample_by_sample():
     assert np.isfinite(model.fit(x, y, batch_size=1, verbose=0).history["loss"]).all()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("cls", RELATIONS)
 def test_a_last_batch_of_one_teaches_nothing_and_breaks_nothing(cls):
     x, y = examples(5)

@@ -91,6 +91,7 @@ def test_carried_values_teach_what_the_teacher_does(names):
         assert first != last
 
 
+@pytest.mark.alike
 @first_of("name", ["FitNetLoss", "MiniLMLoss"])
 def test_shapes_that_are_given_make_the_same_run_as_those_read_off_the_data(name):
     kind = "attending" if name in OF_TOKENS else "convolutional"
@@ -120,6 +121,7 @@ def test_validation_with_carried_values_reports_what_a_live_teacher_does():
         assert found[1][key] == pytest.approx(value, rel=1e-5), key
 
 
+@pytest.mark.alike
 def test_features_alone_need_no_outputs():
     loss = losses.FitNetLoss(**MAP)
     student, teacher = nets()
@@ -131,6 +133,7 @@ def test_features_alone_need_no_outputs():
     assert_same_run(live, told, expected, fit(told, x, y))
 
 
+@pytest.mark.alike
 def test_margins_that_were_taken_from_the_teacher_are_those_that_a_live_one_gives():
     student, teacher = nets()
     norm = teacher.get_layer("pre2")
@@ -143,6 +146,7 @@ def test_margins_that_were_taken_from_the_teacher_are_those_that_a_live_one_give
     assert_same_run(live, told, fit(live, x["inputs"], y, batch_size=8), fit(told, x, y))
 
 
+@pytest.mark.alike
 def test_margins_of_a_layer_that_is_not_there_must_be_given():
     x, y = carried(nets()[1], [Tap("pre2")])
     told = make(nets()[0], None, losses.OFDLoss(layers={"pre2": "pre2"}))

@@ -25,6 +25,7 @@ from training_runs import (
     reference,
     trained,
 )
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.losses import FitNetLoss
@@ -108,6 +109,7 @@ def test_tf_data_trains_as_arrays_do():
     assert_same_training(reference(), trained(data.repeat(), steps_per_epoch=3))
 
 
+@pytest.mark.alike
 @core
 def test_validation_split_is_plain_keras_validation():
     x, y = examples(12)
@@ -120,6 +122,7 @@ def test_validation_split_is_plain_keras_validation():
     assert_same_weights(student, reference()[0])
 
 
+@pytest.mark.alike
 @core
 def test_labels_of_other_shapes_train_the_same():
     x, y = examples(12)
@@ -129,6 +132,7 @@ def test_labels_of_other_shapes_train_the_same():
     assert_same_training(reference(), trained((x, y[:, None]), batch_size=5))
 
 
+@pytest.mark.alike
 @core
 @pytest.mark.parametrize("by", ["class_weight", "sample_weight", "in the data"])
 def test_weights_are_those_put_in_by_hand(by):
@@ -160,7 +164,7 @@ def tagger(width, seed=0):
 
 
 @core
-@pytest.mark.parametrize("weighted", [False, True])
+@first_of("weighted", [False, True])
 def test_padding_to_another_length_changes_nothing(weighted):
     rng = np.random.default_rng(0)
     tokens, labels = rng.integers(1, 7, (6, 5)), rng.integers(0, 3, (6, 5))
@@ -195,6 +199,7 @@ def test_unlabelled_data_train_at_alpha_0(loss):
     assert set(runs[0][1].history) == {"loss", "kd_loss"}
 
 
+@pytest.mark.alike
 @core
 def test_unlabelled_data_come_in_any_container():
     x, _ = examples(8)
@@ -221,6 +226,7 @@ def nothing():
     yield from ()
 
 
+@pytest.mark.alike
 @core
 @pytest.mark.parametrize(
     "data", [lambda: (np.zeros((0, 4)), np.zeros(0)), lambda: (nothing(),), lambda: (Batches([]),)]

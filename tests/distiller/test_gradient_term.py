@@ -72,6 +72,7 @@ def value(student, teacher, x, loss=None):
     return model.evaluate(x, return_dict=True, verbose=0)["gradient_loss"]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("activation", [None, "softmax"])
 def test_the_logged_distance_is_the_papers_by_differences(activation):
     student, teacher = rich_net(3, 0, activation), rich_net(5, 1, activation)
@@ -89,6 +90,7 @@ def test_a_model_that_ends_in_softmax_is_compared_with_one_that_ends_in_logits()
         assert value(*nets, x) == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.alike
 def test_one_output_is_compared_as_it_is_and_a_sigmoid_by_its_logit():
     nets = net(4, classes=1, activation="sigmoid"), net(4, classes=1)
     assert value(*nets, examples(16)[0]) == pytest.approx(0.0, abs=1e-6)

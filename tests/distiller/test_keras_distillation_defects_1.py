@@ -31,6 +31,7 @@ core = pytest.mark.core
 # Row 1
 
 
+@pytest.mark.alike
 @core
 @pytest.mark.parametrize("temperature", [1.0, 4.0, 20.0])
 def test_the_loss_is_the_divergence_of_softened_distributions(temperature):
@@ -45,6 +46,7 @@ def test_the_loss_is_the_divergence_of_softened_distributions(temperature):
     assert logs(model, x, y)["kd_loss"] == pytest.approx(by_hand, abs=error)
 
 
+@pytest.mark.alike
 @core
 def test_shifting_the_logits_changes_nothing():
     values = [
@@ -98,6 +100,7 @@ def test_a_student_of_a_good_teacher_becomes_as_good():
 # Row 2
 
 
+@pytest.mark.alike
 @core
 @pytest.mark.parametrize("gap", [16.0, 100.0, 1000.0])
 def test_loss_and_gradient_are_exact_at_any_gap_between_logits(gap):
@@ -130,6 +133,7 @@ def test_float16_logits_give_finite_steps():
 # Row 3
 
 
+@pytest.mark.alike
 @core
 def test_soft_cross_entropy_never_falls_below_the_teachers_entropy():
     z_t = np.array([3.0, 0.0, -1.0])
@@ -155,6 +159,7 @@ def logs_at_end(model, x):
 # Row 4
 
 
+@pytest.mark.alike
 @core
 @pytest.mark.parametrize(
     "weights", [{"sample_weight": np.zeros(12)}, {"class_weight": dict.fromkeys(range(3), 0.0)}]

@@ -42,6 +42,7 @@ def test_a_student_layer_without_a_teacher_layer_is_an_error(layers):
 # Row 9
 
 
+@pytest.mark.alike
 @core
 @pytest.mark.parametrize(("narrow", "wide"), [(1, 8), (8, 1)])
 def test_width_8_against_1_gets_a_projector(narrow, wide):
@@ -116,6 +117,7 @@ def two_heads(seed=0):
     )
 
 
+@pytest.mark.alike
 @core
 def test_loss_weights_in_compile_are_honoured():
     x, y = examples(8)
@@ -144,6 +146,7 @@ def test_pure_distillation_needs_no_loss_and_no_labels():
     assert history["loss"][1] < history["loss"][0]
 
 
+@pytest.mark.alike
 @core
 @pytest.mark.parametrize(
     "metrics", ["accuracy", ["accuracy"], [["accuracy"]], {"scores": "accuracy"}]
@@ -209,6 +212,7 @@ def test_a_teacher_that_is_the_student_is_an_error():
 # Row 13
 
 
+@pytest.mark.alike
 @core
 def test_there_is_one_loss_weighted_by_examples_on_an_uneven_last_batch():
     x, y = examples(10)
@@ -236,6 +240,7 @@ def test_there_is_one_loss_weighted_by_examples_on_an_uneven_last_batch():
 # Row 14 (all 27 combinations: test_structures.py)
 
 
+@pytest.mark.alike
 @core
 def test_two_outputs_by_name_train_with_one_loss_each():
     x, y = examples(8)

@@ -39,6 +39,7 @@ def tagger(width, seed=0):
     return keras.Model(inputs, keras.layers.Dense(3, name="scores")(hidden))
 
 
+@pytest.mark.alike
 @core
 def test_padding_changes_nothing():
     rng = np.random.default_rng(0)
@@ -59,6 +60,7 @@ def test_padding_changes_nothing():
         np.testing.assert_allclose(values, runs[1][1][name], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.alike
 @core
 def test_only_real_tokens_count():
     tokens, labels = np.array([[1, 2, 0], [3, 0, 0]]), np.zeros((2, 3))
@@ -147,6 +149,7 @@ def test_a_changed_temperature_alpha_or_weight_counts_in_the_running_step(accele
 # Row 19
 
 
+@pytest.mark.alike
 @core
 def test_teacher_and_student_may_want_images_of_different_sizes():
     def cnn(size, seed, first=()):
@@ -192,6 +195,7 @@ def test_a_float32_teacher_teaches_a_float16_student():
     assert largest_move(student, before) > 0
 
 
+@pytest.mark.alike
 @core
 def test_features_of_models_with_different_class_counts_are_compared():
     x, y = examples(8)

@@ -111,6 +111,7 @@ def subclassed():
     return model
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("make", [functional, sequential, unbuilt_sequential, subclassed])
 @pytest.mark.parametrize("tap", ["stage2", "backbone/stage2", "backbone"])
 def test_layers_of_every_kind_of_model_are_read_by_name_and_by_path(make, tap):
@@ -126,6 +127,7 @@ def test_layers_of_every_kind_of_model_are_read_by_name_and_by_path(make, tap):
     np.testing.assert_allclose(values_read(model, tap, x), by_hand, atol=1e-5)
 
 
+@pytest.mark.alike
 def test_values_read_are_exactly_those_of_a_model_of_that_layer():
     x, _ = examples(6)
     model = net()
@@ -170,6 +172,7 @@ def doubling(kind):
     return keras.Model(inputs, layers.Dense(3, name="scores")(hidden))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("kind", ["functional", "subclassed"])
 def test_a_layer_called_twice_is_read_at_the_call_that_is_named(kind):
     x, _ = examples(6)
@@ -185,6 +188,7 @@ def test_a_layer_called_twice_is_read_at_the_call_that_is_named(kind):
     )
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("kind", ["functional", "subclassed"])
 def test_a_layer_called_twice_must_say_which_call(kind):
     with pytest.raises(ValueError, match=r"2 times.*call=0.*call=1"):
@@ -194,6 +198,7 @@ def test_a_layer_called_twice_must_say_which_call(kind):
         Distiller(doubling(kind), net(), feature_losses=[FitNetLoss(layers={tap: "hidden"})])
 
 
+@pytest.mark.alike
 def test_a_name_that_several_layers_have_must_be_a_path():
     inputs = keras.Input((4,))
     one, other = backbone(), backbone()
@@ -204,6 +209,7 @@ def test_a_name_that_several_layers_have_must_be_a_path():
     Distiller(model, net(), feature_losses=[FitNetLoss(layers={"second/stage1": "hidden"})])
 
 
+@pytest.mark.alike
 def test_the_teachers_layers_may_be_in_a_nested_model_too():
     x, y = examples(8)
     model = distiller(

@@ -151,6 +151,7 @@ def test_a_joint_loss_wants_all_layers_at_once():
         Distiller(net(3), net(5, seed=1), kd_loss=JointLoss())
 
 
+@pytest.mark.alike
 @first_of("shuffle", [False, True])
 def test_the_index_travels_with_the_data(shuffle):
     x, y = examples(20)

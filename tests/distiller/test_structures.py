@@ -167,12 +167,14 @@ def losses_of(kd_loss, as_list, tmp=None):
     return found, divergence, square
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("as_list", [False, True])
 def test_one_loss_is_summed_over_all_outputs(as_list):
     found, divergence, _ = losses_of(KDLoss(), as_list)
     assert found == pytest.approx(sum(divergence), rel=1e-3)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("kd_loss", "as_list"),
     [
@@ -189,6 +191,7 @@ def test_each_output_may_have_its_own_loss_by_name_or_position(kd_loss, as_list)
     assert found == pytest.approx(divergence[0] + square[1], rel=1e-3)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("kd_loss", "as_list"),
     [
@@ -203,6 +206,7 @@ def test_an_output_without_a_loss_is_not_distilled(kd_loss, as_list):
     assert found == pytest.approx(square[1], rel=1e-3)
 
 
+@pytest.mark.alike
 def test_a_loss_of_an_output_carries_its_weight():
     found, divergence, square = losses_of(
         {"a": KDLoss(weight=2.0), "b": LogitsMSELoss(weight=0.5)}, False
@@ -210,6 +214,7 @@ def test_a_loss_of_an_output_carries_its_weight():
     assert found == pytest.approx(2 * divergence[0] + 0.5 * square[1], rel=1e-3)
 
 
+@pytest.mark.alike
 def test_outputs_are_matched_by_name_whatever_their_order():
     x, _ = examples(8)
     student, teacher = two_heads(0), two_heads(1)
@@ -224,6 +229,7 @@ def test_outputs_are_matched_by_name_whatever_their_order():
     assert student.output_names == ["a", "b"]
 
 
+@pytest.mark.alike
 def test_an_undistilled_output_may_differ_from_the_teachers():
     x, y = examples(8)
     teacher = net(9, seed=1)
@@ -237,6 +243,7 @@ def test_an_undistilled_output_may_differ_from_the_teachers():
     assert model.fit(x, {"a": y, "b": y}, verbose=0).history["kd_loss"][0] > 0
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("role", ["student", "teacher", "both"])
 def test_a_dict_of_one_output_teaches_and_is_taught(role):
     def wrapped(seed):
@@ -253,12 +260,14 @@ def test_a_dict_of_one_output_teaches_and_is_taught(role):
     assert found["kd_loss"] == pytest.approx(kd(*plain, 4.0).mean(), rel=1e-3)
 
 
+@pytest.mark.alike
 def test_labels_may_be_left_out_for_outputs_without_a_loss():
     x, y = examples(8)
     model = distiller(two_heads(0), two_heads(1), compiled={"loss": {"a": cross_entropy()}})
     assert model.fit(x, {"a": y}, verbose=0).history["kd_loss"][0] > 0
 
 
+@pytest.mark.alike
 def test_sample_weights_by_output_weigh_each_output():
     x, y = examples(8)
     student = two_heads(0)

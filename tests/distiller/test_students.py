@@ -17,6 +17,7 @@ from models_for_tests import (
     numbers,
     sgd,
 )
+from variants import first_of
 
 from keras_kd.losses import FitNetLoss, KDLoss
 
@@ -54,6 +55,7 @@ def test_an_int8_teacher_teaches():
         assert found[1][name][0] == pytest.approx(found[0][name][0], rel=0.1)
 
 
+@pytest.mark.alike
 def test_the_student_is_an_ordinary_model_that_pickles_clones_and_trains_on():
     x, y = examples(8)
     student = net()
@@ -124,7 +126,7 @@ def test_a_subclassed_student_with_lists_of_layers_and_keywords_trains():
     np.testing.assert_array_equal(inferred(model, x), inferred(student, x))
 
 
-@pytest.mark.parametrize("structure", [tuple, list, dict])
+@first_of("structure", [tuple, list, dict])
 def test_subclassed_models_with_several_outputs_train(structure):
     class Heads(keras.Model):
         def __init__(self):

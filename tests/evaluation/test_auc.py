@@ -4,7 +4,7 @@ from sklearn.metrics import roc_auc_score
 
 from keras_kd.evaluation.auc import macro_auc
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def crowded(examples, classes, seed):

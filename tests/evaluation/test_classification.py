@@ -9,7 +9,7 @@ from keras_kd.evaluation.classification import (
     log_probabilities,
 )
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def example(classes, seed, examples=300):

@@ -4,7 +4,7 @@ import pytest
 
 from keras_kd.evaluation.expected_calibration_error import ExpectedCalibrationError
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def expected(labels, p, weights, bins):

@@ -5,7 +5,7 @@ import pytest
 
 from keras_kd.evaluation.find_task import find_task, holds_probabilities
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 ROWS = np.array([[0.2, 0.8, 0.0], [1.0, 0.0, 0.0]])
 LABELS = np.array([2, 0])

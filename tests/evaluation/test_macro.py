@@ -4,7 +4,7 @@ import pytest
 
 from keras_kd.evaluation.macro import macro_precision_recall_f1
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def test_macro_figures_from_counts_done_by_hand():

@@ -5,7 +5,7 @@ from sklearn import metrics
 
 from keras_kd.evaluation.multilabel import label_logits, multilabel_scores
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def example(seed, shape=(200, 4)):

@@ -4,7 +4,7 @@ import pytest
 
 from keras_kd.evaluation.plots import draw, draw_png
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 ROWS = [
     {"model": "alone", "accuracy": 0.90, "nll": 0.4, "kl": None, "size_bytes": 40_000},

@@ -4,7 +4,7 @@ from sklearn import metrics
 
 from keras_kd.evaluation.regression import regression_scores
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def example(shape, offset, seed=0):

@@ -3,7 +3,7 @@ import pytest
 from keras_kd.evaluation.report import html_page, html_table
 from keras_kd.evaluation.table_column import Column, number
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 COLUMNS = [
     Column("f1", "F1", number, "higher"),

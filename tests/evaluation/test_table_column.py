@@ -2,7 +2,7 @@ import pytest
 
 from keras_kd.evaluation.table_column import Column, count, milliseconds, number, percent, size
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 
 from keras_kd.evaluation.tables import columns, traded_column
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def test_only_figures_that_some_model_has_are_shown():

@@ -56,6 +56,7 @@ def test_export_equals_student_and_line_is_printed(name, classifier, images, tmp
     assert list(tmp_path.iterdir()) == [result.path]
 
 
+@pytest.mark.alike
 @pytest.mark.core
 @first_of("name", FORMATS)
 def test_names_are_kept_apart_for_several_inputs_and_outputs(name, two_by_two, tmp_path):
@@ -67,6 +68,7 @@ def test_names_are_kept_apart_for_several_inputs_and_outputs(name, two_by_two, t
     assert result.metric in ("wide accuracy", "narrow mean_absolute_error")
 
 
+@pytest.mark.alike
 @pytest.mark.core
 @pytest.mark.parametrize("name", FORMATS)
 def test_sequences_of_any_length(name, reader, tmp_path):
@@ -74,6 +76,7 @@ def test_sequences_of_any_length(name, reader, tmp_path):
     assert export_student(reader, tmp_path / name, verify_data=tokens).max_difference < 1e-5
 
 
+@pytest.mark.alike
 @pytest.mark.core
 @pytest.mark.parametrize("name", FORMATS)
 def test_subclassed_student_learns_its_inputs_from_the_data(name, tmp_path):
@@ -84,6 +87,7 @@ def test_subclassed_student_learns_its_inputs_from_the_data(name, tmp_path):
     assert export_student(student, tmp_path / name, verify_data=x).max_difference < 1e-5
 
 
+@pytest.mark.alike
 @pytest.mark.core
 @pytest.mark.parametrize("name", FORMATS)
 def test_lists_of_inputs_and_outputs_without_data_run_on_random_inputs(name, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from keras_kd.export.float32_clone import float32_clone, is_float32
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 LOWER = ["mixed_float16", "mixed_bfloat16", "bfloat16"]
 
 

@@ -46,6 +46,7 @@ def nested(kind):
     return keras.Model(inputs, functional(kind)(inputs))
 
 
+@pytest.mark.alike
 @both_kinds
 @pytest.mark.parametrize("make", [functional, Subclassed, nested])
 def test_models_of_every_kind_are_read(make, kind):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from models_for_tests import EAGER
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.features import Tap
@@ -87,6 +88,7 @@ def bert_inputs(tokens=TOKENS):
     return {"token_ids": tokens, "segment_ids": 0 * tokens, "padding_mask": mask}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("path", ["encoder", "encoder/self_attention_layer"])
 def test_a_transformer_encoder_is_read(path):
     scores, mask = record(encoder(), TOKENS, path)
@@ -95,6 +97,7 @@ def test_a_transformer_encoder_is_read(path):
     assert scores[0, :, :, 3:].max() < 1e-6
 
 
+@pytest.mark.alike
 def test_a_transformer_decoder_is_read_by_path():
     source, target = TOKENS, TOKENS[::-1]
     model = decoder()
@@ -111,7 +114,7 @@ def test_a_transformer_decoder_is_read_by_path():
         find_attention(model, model.get_layer("decoder"), tap, "student")
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "xla"])
+@first_of("jit_compile", [False, True], ids=["plain", "xla"])
 def test_a_bert_is_distilled_by_its_attention(jit_compile):
     teacher, student = bert(0, 2, 8, dropout=0.1), bert(1, 1, 4)
     x, y = bert_inputs(np.tile(TOKENS, (4, 1))), np.arange(12) % 3

@@ -4,7 +4,7 @@ from keras import layers
 
 from keras_kd.features.layer_tree import find_layer, layer_paths, nearest
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 class Block(layers.Layer):

@@ -3,7 +3,7 @@ import pytest
 
 from keras_kd.features.nested_layers import all_layers, custom_objects
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def squash(x):

@@ -105,6 +105,7 @@ def test_scores_at_every_time_step_are_seen_through(last):
     assert kind(model) is (last is None)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("last", [None, "softmax"])
 def test_a_quantised_model_is_of_the_same_kind(last):
     model = ending_in(layers.Dense(3, last))

@@ -81,6 +81,7 @@ def test_members_of_an_ensemble_read_their_own_inputs(student, teacher):
     np.testing.assert_allclose(both(X), expected, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_compare_gives_each_model_its_own_inputs(student, teacher):
     comparison = keras_kd.compare({"s": student, "t": teacher}, (X, Y))
     accuracies = [row["accuracy"] for row in comparison.rows]

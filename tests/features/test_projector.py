@@ -4,7 +4,7 @@ import pytest
 
 from keras_kd.features.projector import make_projector
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def projector(student, teacher, match="shape"):

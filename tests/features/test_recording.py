@@ -147,6 +147,7 @@ def test_a_watched_layer_still_follows_training_and_masks():
     )
 
 
+@pytest.mark.alike
 def test_a_quantised_layer_is_read_too():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(4, name="dense")])
     model.quantize("int8")

@@ -71,6 +71,7 @@ def test_it_answers_as_the_three_would_one_after_the_other(tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), predicted, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_it_is_trained_apart_from_student_and_teacher():
     student, teacher = cnn(3, "student"), cnn(6, "teacher", seed=1)
     model = trained(student, teacher)
@@ -93,6 +94,7 @@ def test_it_is_exported(tmp_path):
     assert result.agreement == 1.0
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("ours", "theirs"), [(1, 2), (2, 1), (2, 3)])
 def test_the_larger_of_two_resolutions_was_averaged(ours, theirs, tmp_path):
     # Maps of 8, 4 or 3 pixels: whole blocks, a classifier on a smaller map, windows of 4 to 3.
@@ -154,6 +156,7 @@ def reader(width, seed, name, mask_zero=False):
     return keras.Model({"w": words, "e": extra}, outputs, name=name)
 
 
+@pytest.mark.alike
 def test_the_students_inputs_and_the_teachers_outputs_keep_their_structure():
     rng = np.random.default_rng(0)
     x = {"w": rng.integers(1, 9, (4, 5)), "e": rng.normal(size=(4, 2)).astype("float32")}

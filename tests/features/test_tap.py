@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from keras_kd.features import Tap
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def test_a_string_is_the_output_of_a_layer_that_runs_once():

