@@ -6,6 +6,7 @@ import sys
 import pytest
 
 
+@pytest.mark.alike
 @pytest.mark.core
 def test_importing_the_library_imports_no_optional_package():
     heavy = [

@@ -5,6 +5,7 @@ import tensorflow as tf
 from formulas import softmax, spread, top_k_labels
 from models_for_tests import distiller, inferred
 from nets_for_losses import digits
+from variants import first_of
 
 from keras_kd.cache import MixLabels
 
@@ -65,7 +66,7 @@ def partners(images):
 
 @pytest.mark.alike
 @every_layer
-@pytest.mark.parametrize("drop", [COUNT, 5], ids=["one batch", "and a shorter one"])
+@first_of("drop", [COUNT, 5], ids=["one batch", "and a shorter one"])
 def test_images_labels_teacher_and_weights_have_one_partner_and_one_coefficient(
     make, tolerance, drop
 ):
@@ -102,7 +103,7 @@ def test_a_seed_gives_the_same_mixture_again():
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("k", [2, CLASSES])
+@first_of("k", [2, CLASSES])
 def test_top_k_labels_are_mixed_as_the_distribution_they_stand_for(k):
     labels = top_k_labels(teacher_logits(), k)
     dense = spread(labels, CLASSES).astype("float32")
@@ -154,6 +155,7 @@ def test_images_of_bytes_are_mixed_and_the_index_is_left_out():
     np.testing.assert_allclose(x["inputs"], 255.0, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_student_learns_digits_from_mixtures_of_them():
     images, labels = digits()
     logits = 8.0 * np.eye(10, dtype="float32")[labels]

@@ -24,7 +24,7 @@ def dataset_of(parts):
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("given", [dataset_of, lambda parts: parts], ids=["tf.data", "arrays"])
+@first_of("given", [dataset_of, lambda parts: parts], ids=["tf.data", "arrays"])
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_every_element_gets_its_answer_and_stays_as_it_was(tmp_path, given, parts):
     x, y = examples()
@@ -58,7 +58,7 @@ def two_inputs(structure):
     return keras.Model(inputs, keras.layers.Dense(3)(both))
 
 
-@pytest.mark.parametrize("structure", [dict, tuple])
+@first_of("structure", [dict, tuple])
 def test_inputs_may_be_a_dict_or_a_tuple(tmp_path, structure):
     a, y = examples()
     x = {"a": a, "b": a[:, :2] ** 2}
@@ -86,7 +86,7 @@ def test_a_dict_may_hold_more_than_the_teacher_takes(tmp_path):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strings are TensorFlow's")
-@pytest.mark.parametrize("shape", [(), (1,)], ids=str)
+@first_of("shape", [(), (1,)], ids=str)
 def test_texts_are_labelled(tmp_path, shape):
     words = keras.layers.TextVectorization(output_sequence_length=3)
     words.adapt(["one two", "three four"])
@@ -174,7 +174,7 @@ class Losses(keras.callbacks.Callback):
         (None, 3, losses.KDLoss()),
         pytest.param(None, 3, losses.DKDLoss(), marks=pytest.mark.slow),
         ("softmax", 3, losses.KDLoss()),
-        ("sigmoid", 3, losses.BinaryKDLoss(2.0)),
+        pytest.param("sigmoid", 3, losses.BinaryKDLoss(2.0), marks=pytest.mark.slow),
         pytest.param("sigmoid", 1, losses.BinaryKDLoss(), marks=pytest.mark.slow),
         ("sigmoid", 2, losses.RegressionLoss()),
         pytest.param(None, 2, losses.RegressionLoss(), marks=pytest.mark.slow),
@@ -318,6 +318,7 @@ def test_an_ensemble_is_cached_like_any_teacher(tmp_path):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_classifier_of_scikit_learn_teaches(tmp_path):
     from sklearn.linear_model import LogisticRegression
 

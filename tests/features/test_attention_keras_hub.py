@@ -131,6 +131,7 @@ def test_a_bert_is_distilled_by_its_attention(jit_compile):
     assert history == [pytest.approx(expected, rel=1e-3)]
 
 
+@pytest.mark.slow
 def test_a_reloaded_distiller_of_encoders_goes_on(tmp_path):
     loss = ScoresLoss(layers={"encoder": "encoder"}, name="scores")
     distiller = Distiller(encoder(), encoder(1, 12), kd_loss=None, feature_losses=[loss], alpha=0.0)

@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 from models_for_tests import assert_same_weights, cross_entropy
 from networks import adaptive_average
+from variants import first_of
 
 import keras_kd
 from keras_kd import Distiller
@@ -71,6 +72,7 @@ def test_it_answers_as_the_three_would_one_after_the_other(tmp_path):
     np.testing.assert_allclose(loaded.predict(x, verbose=0), predicted, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.alike
 def test_it_is_trained_apart_from_student_and_teacher():
     student, teacher = cnn(3, "student"), cnn(6, "teacher", seed=1)
@@ -85,6 +87,7 @@ def test_it_is_trained_apart_from_student_and_teacher():
     assert all(np.array_equal(a, b) for a, b in zip(now, kept, strict=True))
 
 
+@pytest.mark.slow
 def test_it_is_exported(tmp_path):
     model = distiller(cnn(3, "student"), cnn(6, "teacher", seed=1))
     made = student_with_teacher_classifier(model)
@@ -95,7 +98,7 @@ def test_it_is_exported(tmp_path):
 
 
 @pytest.mark.alike
-@pytest.mark.parametrize(("ours", "theirs"), [(1, 2), (2, 1), (2, 3)])
+@first_of(("ours", "theirs"), [(1, 2), (2, 1), (2, 3)])
 def test_the_larger_of_two_resolutions_was_averaged(ours, theirs, tmp_path):
     # Maps of 8, 4 or 3 pixels: whole blocks, a classifier on a smaller map, windows of 4 to 3.
     student = cnn(3, "student", strides=ours)
