@@ -243,9 +243,7 @@ class Distiller(PhasedModel):
         Returns:
             Its term; None where there is no teacher and the loss waits for `fit` to see the data.
         """
-        argument_checks.check_name_is_free(
-            loss.name, [each.name for each in self._feature_losses()]
-        )
+        argument_checks.check_name_is_free(loss, self._feature_losses())
         loss = self._awaited.shaped(loss, active) if self.teacher is None else loss
         if loss is None:
             return None
