@@ -49,9 +49,9 @@ FIRST_ONLY = (
     "tests/distiller/test_structures.py::test_inputs_of_every_structure_train",
     "tests/distiller/test_resuming.py::test_a_saved_distiller_goes_on_where_it_stopped",
 )
-# What reads shapes, files and settings, or walks variants of what other tests run on JAX too:
-# TensorFlow's run shows it.
-ALIKE_ON_JAX = (
+# What reads shapes, files and settings, or walks variants of what other tests run on JAX and
+# PyTorch too: TensorFlow's run shows it.
+ALIKE = (
     "tests/cache/test_components.py",
     "tests/cache/test_fingerprints.py",
     "tests/cache/test_labeller.py",
@@ -87,14 +87,20 @@ ALIKE_ON_JAX = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Leaves to `make test-all` what another test, or on JAX TensorFlow's run, shows as well."""
-    left = SHOWN_BESIDE + (ALIKE_ON_JAX if keras.backend.backend() == "jax" else ())
+    """Leaves to `make test-all` what another test, or elsewhere TensorFlow's run, shows as well."""
+    left = SHOWN_BESIDE + (() if keras.backend.backend() == "tensorflow" else ALIKE)
     seen = set()
     for item in items:
         name = item.nodeid.split("[")[0]
         if item.nodeid.startswith(left) or (name in seen and name.startswith(FIRST_ONLY)):
             item.add_marker(pytest.mark.slow)
         seen.add(name)
+        if keras.backend.backend() == "torch" and _is_under_xla(item):
+            item.add_marker(pytest.mark.skip(reason="PyTorch has no XLA; see test_torch_compile"))
+
+
+def _is_under_xla(item):
+    return getattr(item, "callspec", None) is not None and item.callspec.params.get("jit_compile")
 
 
 @pytest.fixture(autouse=True)

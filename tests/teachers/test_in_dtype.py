@@ -59,7 +59,7 @@ def images(count=16, seed=0):
 
 def heard(model, x):
     """What the teacher inside a Distiller answers, in float32."""
-    answers = model._running_teacher.value(x, training=False)
+    answers = model._untracked.running(x, training=False)
     return keras.ops.convert_to_numpy(keras.ops.cast(answers, "float32"))
 
 
@@ -70,7 +70,7 @@ def test_it_computes_in_that_precision_and_agrees_with_the_teacher(make, dtype):
     before, policy = numbers(teacher), keras.config.dtype_policy().name
     expected = keras.ops.convert_to_numpy(teacher(x, training=False))
     model = Distiller(functional(1), teacher, teacher_dtype=dtype)
-    running = model._running_teacher.value
+    running = model._untracked.running
     given = running(x, training=False)
     assert keras.backend.standardize_dtype(given.dtype) == dtype.removeprefix("mixed_")
     # bfloat16 keeps 8 bits, float16 11: of values of some size, after a few layers.
