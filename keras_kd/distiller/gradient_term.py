@@ -80,7 +80,9 @@ class GradientTerm(LossTerm):
 
         with without_graph():
             theirs = gradient("teacher")
-        return self.loss(theirs, gradient("student"), sample_weight, stages=self.stages, **both.context)
+        return self.loss(
+            theirs, gradient("student"), sample_weight, stages=self.stages, **both.context
+        )
 
     def _check(self, role, model, spec):
         if keras.tree.is_nested(spec.outputs):
