@@ -109,6 +109,8 @@ def check_batch_size(losses, size):
 def check_fitted_batches(losses, x=None, y=None, batch_size=None, **_):
     """Raises if `fit` was asked for batches that are too small, as far as its arguments tell."""
     del y
+    if any(leaf.shape[0] == 0 for leaf in keras.tree.flatten(x) if getattr(leaf, "shape", None)):
+        raise ValueError(NO_BATCH)
     if hasattr(x, "element_spec"):  # of a tf.data.Dataset
         shapes = [getattr(spec, "shape", None) for spec in keras.tree.flatten(x.element_spec)]
         sizes = [shape[0] for shape in shapes if getattr(shape, "rank", None)]

@@ -476,6 +476,10 @@ def test_the_teachers_layers_may_be_in_a_nested_model_too():
 # Students that users write
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="plain `fit` fails there: Keras 3.15.1 changes the LSTM's state in place",
+)
 def test_stateful_models_of_one_batch_size_train():
     def memory(width, seed):
         keras.utils.set_random_seed(seed)
