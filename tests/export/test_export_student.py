@@ -11,8 +11,12 @@ import pytest
 from keras_kd.export import ExportMismatchError, ExportResult, export_student
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-FORMATS = ["student", "student.keras"]
-FORMATS += ["student.tflite", "student.onnx"] if ON_TENSORFLOW else []
+# What can be written on each backend: a folder is a SavedModel.
+FORMATS = {
+    "tensorflow": ["student", "student.keras", "student.tflite", "student.onnx"],
+    "jax": ["student", "student.keras"],
+    "torch": ["student.keras"],
+}[keras.backend.backend()]
 
 
 class Subclassed(keras.Model):
@@ -274,6 +278,15 @@ for name in ("s.tflite", "s.onnx"):
     )
     assert run.stdout.count("Save the student as `.keras`") == 2
     assert [path.name for path in tmp_path.iterdir()] == ["s.keras"]
+
+
+@pytest.mark.core
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="of the PyTorch backend")
+def test_on_pytorch_what_cannot_be_written_says_how_to_go_on(classifier, tmp_path):
+    for name in ("folder", "s.tflite", "s.onnx"):
+        with pytest.raises(ValueError, match=r"Save the student as `\.keras`.*backend='torch'"):
+            export_student(classifier, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _text_student():
