@@ -4,13 +4,15 @@ BIN := .venv/bin
 WORKERS ?= 2
 # Who is done first takes over tests of the other.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+# The workers have the cores: threads of PyTorch's own would wait for each other.
+ON_TORCH := KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(PYTEST)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 # What JAX compiles is kept between runs: a second `make test` takes half the time there.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test pages test-all lint clean
+.PHONY: demo test test-torch pages test-all lint clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -21,14 +23,19 @@ test: .venv/test.stamp
 	$(PYTEST) -m "not slow and not pages" --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m "core and not slow" tests
 
+## The tests of the core on PyTorch, which this installs.
+test-torch: .venv/torch.stamp
+	$(ON_TORCH) -m "core and not slow" tests
+
 ## The README's code blocks, and the notebooks on their small setting.
 pages: .venv/test.stamp
 	$(PYTEST) -m pages tests
 
-## All tests: with the pages, and the slow ones, some of which need KERAS_KD_DATA_DIR.
-test-all: .venv/test.stamp
+## All tests: with the pages, PyTorch, and the slow ones, some of which need KERAS_KD_DATA_DIR.
+test-all: .venv/test.stamp .venv/torch.stamp
 	$(PYTEST) --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m core tests
+	$(ON_TORCH) -m core tests
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -43,6 +50,10 @@ lint: .venv/test.stamp
 
 .venv/test.stamp: setup.cfg constraints.txt | .venv/bin/python
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,jax]"
+	touch $@
+
+.venv/torch.stamp: setup.cfg constraints.txt | .venv/bin/python
+	$(BIN)/pip install -q -c constraints.txt -e ".[test,torch]"
 	touch $@
 
 clean:

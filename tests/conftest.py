@@ -83,12 +83,22 @@ ALIKE = (
     "tests/distiller/test_structures.py::test_an_int8_teacher",
     "tests/distiller/test_structures.py::test_what_plain_fit_trains",
 )
+NO_XLA = "PyTorch has no XLA; what stands in COMPILED_ON_TORCH runs under torch.compile"
+# What PyTorch's `torch.compile` takes long to compile.
+COMPILED_ON_TORCH = (
+    "tests/distiller/test_data.py::"
+    "test_the_training_is_the_same_however_the_step_runs[jit_compile]",
+    "tests/distiller/test_keras_distillation_defects_3.py::"
+    "test_a_changed_temperature_alpha_or_weight_counts_in_the_running_step[accelerated1]",
+    "tests/losses/formula/test_top_k.py::test_fit_on_top_k_labels",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Leaves to `make test-all` what another test, or elsewhere TensorFlow's run, shows as well."""
     left = SHOWN_BESIDE + (() if keras.backend.backend() == "tensorflow" else ALIKE)
+    left += COMPILED_ON_TORCH if keras.backend.backend() == "torch" else ()
     seen = set()
     for item in items:
         name = item.nodeid.split("[")[0]
@@ -96,7 +106,7 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
         seen.add(name)
         if keras.backend.backend() == "torch" and _is_under_xla(item):
-            item.add_marker(pytest.mark.skip(reason="PyTorch has no XLA; see test_torch_compile"))
+            item.add_marker(pytest.mark.skip(reason=NO_XLA))
 
 
 def _is_under_xla(item):
