@@ -4,6 +4,8 @@ BIN := .venv/bin
 WORKERS ?= 2
 # Who is done first takes over tests of the other.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations 10
+# The workers have the cores: threads of PyTorch's own would wait for each other.
+ON_TORCH := KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(PYTEST)
 # Test modules that pytest has rewritten once are kept, as Python keeps all that it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -12,7 +14,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test test-times pages test-all coverage lint dist clean
+.PHONY: demo test test-times test-torch pages test-all coverage lint dist clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -29,14 +31,19 @@ test-times: .venv/test.stamp
 	KERAS_BACKEND=jax $(PYTEST) --junitxml .venv/times_jax.xml -m "core and not slow and not alike" tests
 	$(BIN)/python benchmarks/test_times.py .venv/times_tensorflow.xml .venv/times_jax.xml
 
+## The tests of the core on PyTorch, which this installs.
+test-torch: .venv/torch.stamp
+	$(ON_TORCH) -m "core and not slow and not alike" tests
+
 ## The README's code blocks, and the notebooks on their small setting.
 pages: .venv/test.stamp
 	$(PYTEST) -m pages tests
 
-## All tests: with the pages, and the slow ones, some of which need KERAS_KD_DATA_DIR.
-test-all: .venv/test.stamp
+## All tests: with the pages, PyTorch, and the slow ones, some of which need KERAS_KD_DATA_DIR.
+test-all: .venv/test.stamp .venv/torch.stamp
 	$(PYTEST) --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m core tests
+	$(ON_TORCH) -m core tests
 
 ## Which lines of keras_kd the tests run, on both backends together; the slow ones are among them.
 coverage: .venv/test.stamp
@@ -72,6 +79,10 @@ dist: .venv/dist.stamp
 
 .venv/dist.stamp: setup.cfg constraints.txt | .venv/bin/python
 	$(BIN)/pip install -q -c constraints.txt -e ".[dist]"
+	touch $@
+
+.venv/torch.stamp: setup.cfg constraints.txt | .venv/bin/python
+	$(BIN)/pip install -q -c constraints.txt -e ".[test,torch]"
 	touch $@
 
 clean:

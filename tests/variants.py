@@ -1,5 +1,6 @@
-"""Parameters of which the first stand for all in `make test`, and `make test-all` runs the rest."""
+"""Parameters whose variants are left to `make test-all`, or to the backends that have them."""
 
+import keras
 import pytest
 
 
@@ -15,3 +16,19 @@ def first_of(names, values, **kwargs):
         pytest.param(*(other if many else (other,)), marks=pytest.mark.slow) for other in others
     ]
     return pytest.mark.parametrize(names, [first, *marked], **kwargs)
+
+
+def ways_to_run(*ways):
+    """Arguments of `compile` as parameters `(way,)`, each with what PyTorch makes of it.
+
+    Keras takes one step at a time there, and `torch.compile` takes long.
+    """
+    if keras.backend.backend() != "torch":
+        return ways
+    one_step = pytest.mark.skip(reason="Keras takes one step at a time on PyTorch")
+    return [
+        pytest.param(way, marks=one_step)
+        if "steps_per_execution" in way
+        else pytest.param(way, marks=pytest.mark.slow if way.get("jit_compile") else ())
+        for way in ways
+    ]

@@ -8,6 +8,7 @@ from keras_kd.features.string_inputs import check_inputs_alike
 from keras_kd.losses import DistillationLoss
 
 _RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
+_TORCH_MODULE = "torch.nn.modules.module.Module"
 NO_BATCH = (
     "The data yield no batch, so there is nothing to train on or to evaluate: give at least one "
     "example, and a fresh data set where the last one is used up."
@@ -78,12 +79,21 @@ def _way_in(role, given):
     """Returns how something else than a model can be a teacher, if it can."""
     if isinstance(given, keras.layers.Layer):
         return " Put a layer into one: keras.Sequential([keras.Input(shape), layer])."
+    if _is_torch_module(given):
+        return (
+            " On the PyTorch backend a module is a layer of one: keras.Sequential("
+            f"[keras.Input(shape), keras.layers.TorchModuleWrapper({role})])."
+        )
     if role == "teacher" and callable(given):
         return (
             " A function teaches through its answers: label the data with "
             "keras_kd.TeacherCache(path, function), and train Distiller(student) on these."
         )
     return ""
+
+
+def _is_torch_module(given):
+    return any(f"{each.__module__}.{each.__name__}" == _TORCH_MODULE for each in type(given).mro())
 
 
 def check_batch_size(losses, size):
@@ -99,6 +109,8 @@ def check_batch_size(losses, size):
 def check_fitted_batches(losses, x=None, y=None, batch_size=None, **_):
     """Raises if `fit` was asked for batches that are too small, as far as its arguments tell."""
     del y
+    if any(leaf.shape[0] == 0 for leaf in keras.tree.flatten(x) if getattr(leaf, "shape", None)):
+        raise ValueError(NO_BATCH)
     if hasattr(x, "element_spec"):  # of a tf.data.Dataset
         shapes = [getattr(spec, "shape", None) for spec in keras.tree.flatten(x.element_spec)]
         sizes = [shape[0] for shape in shapes if getattr(shape, "rank", None)]

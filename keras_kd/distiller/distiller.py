@@ -16,7 +16,11 @@ from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.carried_data import unpack
 from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.gradient_term import GradientTerm
-from keras_kd.distiller.late_variables import grow_optimizer, strategy_scope
+from keras_kd.distiller.late_variables import (
+    grow_optimizer,
+    renew_parameters,
+    strategy_scope,
+)
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
@@ -151,6 +155,8 @@ class Distiller(PhasedModel, ResumableModel):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the student's outputs."""
+        if inputs is None:  # on PyTorch, where data end before Keras has built the model
+            raise ValueError(argument_checks.NO_BATCH)
         inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
         check_strings(inputs, self.student, "student")
         return self.student(inputs, training=training)
@@ -171,7 +177,11 @@ class Distiller(PhasedModel, ResumableModel):
         student_loss = ops.zeros(())
         self._phase.is_unlabelled = y is None or self.loss is None
         if y is not None and self.loss is not None:
-            student_loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+            # Keras' losses change weights in place where there is a mask, on PyTorch.
+            weights = keras.tree.map_structure(
+                lambda leaf: None if leaf is None else ops.copy(leaf), sample_weight
+            )
+            student_loss = super().compute_loss(x, y, y_pred, weights, training)
             student_loss = student_loss - regularisation
             self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
         elif self._phase.recording is not None:  # in a step, not in a symbolic build
@@ -261,6 +271,7 @@ class Distiller(PhasedModel, ResumableModel):
             if not active:
                 term.loss_weight.assign(0.0)
             self.feature_terms.append(term)
+            renew_parameters(self)
             if self.compiled:
                 grow_optimizer(self.optimizer, self.trainable_variables)
                 self.train_function = self.test_function = None

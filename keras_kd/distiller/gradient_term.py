@@ -8,6 +8,7 @@ from keras import ops
 from keras_kd.distiller.loss_term import LossTerm
 from keras_kd.features.input_gradient import input_gradient
 from keras_kd.features.model_spec import input_spec
+from keras_kd.features.undisturbed import without_graph
 from keras_kd.losses.formula.keras_mask import keras_mask
 from keras_kd.losses.formula.to_rank import to_rank
 
@@ -77,8 +78,11 @@ class GradientTerm(LossTerm):
 
             return _flat(input_gradient(getattr(self._models, role), inputs, score))
 
-        theirs, ours = gradient("teacher"), gradient("student")
-        return self.loss(theirs, ours, sample_weight, stages=self.stages, **both.context)
+        with without_graph():
+            theirs = gradient("teacher")
+        return self.loss(
+            theirs, gradient("student"), sample_weight, stages=self.stages, **both.context
+        )
 
     def _check(self, role, model, spec):
         if keras.tree.is_nested(spec.outputs):

@@ -12,6 +12,16 @@ def strategy_scope(model):
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
+def renew_parameters(model):
+    """Makes PyTorch's list of a model's parameters anew, if there is one.
+
+    Keras makes it before the first step. What is not in it keeps its gradient from step to step,
+    since `zero_grad` does not reach it, and they add up.
+    """
+    if hasattr(model, "_torch_params"):
+        model._track_variables()
+
+
 def grow_optimizer(optimizer, variables):
     """Makes an optimizer train `variables` too, in place, with the state it has.
 

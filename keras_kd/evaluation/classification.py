@@ -67,7 +67,7 @@ def classification_scores(labels, log_p, weights=None, reference=None) -> dict:
     classes = log_p.shape[1]
     one_hot = np.eye(classes, dtype="float32")
     accuracy = keras.metrics.SparseCategoricalAccuracy()
-    top5 = keras.metrics.SparseTopKCategoricalAccuracy(k=5)
+    top5 = keras.metrics.SparseTopKCategoricalAccuracy(k=min(5, classes))  # PyTorch has no more
     f1 = keras.metrics.F1Score(average="macro", threshold=0.5)
     nll = keras.metrics.SparseCategoricalCrossentropy(from_logits=True)
     ece = ExpectedCalibrationError()

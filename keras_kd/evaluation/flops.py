@@ -3,31 +3,43 @@
 import math
 
 import keras
+from keras import ops
 
+from keras_kd.features.undisturbed import modes_kept, without_graph
 from keras_kd.lazy_modules import tf
 
 # What these do is not in the graph, or is done a number of times that the graph does not say.
 _HIDDEN = ("While", "If", "Case", "PartitionedCall", "CudnnRNN", "CudnnRNNV2", "CudnnRNNV3")
 _PRODUCTS = ("Conv", "DepthwiseConv", "MatMul", "BatchMatMul", "Einsum")
+# What PyTorch's counter does not look into: what runs whole recurrent layers, and what runs
+# attention on a CPU.
+_ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
+_RECURRENT = ("mkldnn_rnn_layer", "_cudnn_rnn", "miopen_rnn", "_lstm_mps")
 
 
 def count_flops(model: keras.Model, inputs) -> int | None:
     """Counts the floating-point operations of one forward pass; a multiply-add counts as two.
 
-    On TensorFlow the profiler counts, on JAX the cost analysis of XLA. The two differ by some
-    per cent: XLA leaves out multiplications with padding and includes activations.
+    On TensorFlow the profiler counts, on JAX the cost analysis of XLA, on PyTorch its own counter.
+    They differ by some per cent: XLA leaves out multiplications with padding and includes
+    activations, PyTorch counts products of matrices and convolutions alone.
 
     Args:
         model: A built model.
         inputs: A batch of one example, an array or a structure of arrays.
 
     Returns:
-        The number, or `None` where it cannot be known: on other backends, for a model that runs
-        eagerly, and for loops and branches (recurrent layers that are not unrolled).
+        The number, or `None` where it cannot be known: on other backends, for a model that is
+        told to run eagerly, and for loops and branches (recurrent layers that are not unrolled;
+        on PyTorch, where Keras unrolls them itself, `torch.nn.LSTM` and its like).
     """
     if model.run_eagerly:
         return None
-    counters = {"tensorflow": _count_with_profiler, "jax": _count_with_xla}
+    counters = {
+        "tensorflow": _count_with_profiler,
+        "jax": _count_with_xla,
+        "torch": _count_with_torch,
+    }
     counter = counters.get(keras.backend.backend())
     return counter(model, inputs) if counter else None
 
@@ -92,3 +104,30 @@ def _count_with_xla(model, inputs):
         return None
     analysis = lowered.cost_analysis()
     return int(analysis["flops"]) if analysis and "flops" in analysis else None
+
+
+def _count_with_torch(model, inputs):
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    hidden = []
+
+    def recurrent(*_, **__):
+        hidden.append(True)
+        return 0
+
+    formulas = {_ATTENTION: _attention_flops, **dict.fromkeys(_RECURRENT, recurrent)}
+    known = {name: getattr(torch.ops.aten, name, None) for name in formulas}
+    counter = FlopCounterMode(
+        display=False,
+        custom_mapping={known[name]: formula for name, formula in formulas.items() if known[name]},
+    )
+    tensors = keras.tree.map_structure(ops.convert_to_tensor, inputs)
+    with modes_kept(model), without_graph(), counter:
+        model(tensors, training=False)
+    return None if hidden else counter.get_total_flops()
+
+
+def _attention_flops(query, key, value, *_, **__):
+    """Of the scores and of mixing the values, from the shapes `(B, heads, length, size)`."""
+    return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])

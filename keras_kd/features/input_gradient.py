@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.recording import Recording
+from keras_kd.features.undisturbed import modes_kept
 from keras_kd.lazy_modules import tf
 
 
@@ -13,7 +14,7 @@ def input_gradient(model, inputs, score):
 
     The model runs once more, in inference mode, so that each sample's gradient is its own (batch
     normalisation uses its moving statistics) and no state moves. What is returned can be
-    differentiated again.
+    differentiated again; on PyTorch, unless that is without a graph.
 
     Args:
         model: A Keras model.
@@ -24,9 +25,8 @@ def input_gradient(model, inputs, score):
         The gradients, in the structure of `inputs`.
 
     Raises:
-        NotImplementedError: On a backend other than TensorFlow and JAX.
+        NotImplementedError: On a backend other than these.
     """
-
     inputs = keras.tree.map_structure(ops.convert_to_tensor, inputs)
     if keras.backend.backend() == "jax":
         import jax
@@ -37,10 +37,24 @@ def input_gradient(model, inputs, score):
             tape.watch(inputs)
             value = _total(lambda x: model(own_inputs(x, model), training=False), inputs, score)
         return tape.gradient(value, inputs, unconnected_gradients="zero")
+    if keras.backend.backend() == "torch":
+        return _by_torch(model, inputs, score)
     raise NotImplementedError(
-        "Gradients to the inputs are there on TensorFlow and JAX. "
+        "Gradients to the inputs are there on TensorFlow, JAX and PyTorch. "
         f"Received: backend={keras.backend.backend()!r}"
     )
+
+
+def _by_torch(model, inputs, score):
+    import torch
+
+    again = torch.is_grad_enabled()  # `evaluate`, for one, switches it off
+    inputs = keras.tree.map_structure(lambda x: x.detach().requires_grad_(), inputs)
+    with modes_kept(model), torch.enable_grad():
+        value = _total(lambda x: model(own_inputs(x, model), training=False), inputs, score)
+        flat = keras.tree.flatten(inputs)
+        gradients = torch.autograd.grad(value, flat, create_graph=again, materialize_grads=True)
+    return keras.tree.pack_sequence_as(inputs, list(gradients))
 
 
 def _total(call, x, score):

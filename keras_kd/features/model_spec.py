@@ -8,9 +8,11 @@ from keras_kd.features.layer_tree import layer_paths
 from keras_kd.features.output_kind import is_logits, output_kind
 from keras_kd.features.recording import Recording, watched
 from keras_kd.features.tap import ATTENTION_SIDES
+from keras_kd.features.undisturbed import modes_kept
 
-# What JAX raises where a model's code asks how large a size is that is not known yet.
-_UNKNOWN_SIZE = "InconclusiveDimensionOperation"
+# What is raised, by backend, where a model cannot run without knowing a size: JAX has a symbol for
+# it, and on PyTorch Keras tries 83, which may be more than the model's largest.
+_UNKNOWN_SIZE = {"jax": "InconclusiveDimensionOperation", "torch": "RuntimeError"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,7 @@ def symbolic_call(function, inputs):
     try:
         return _trace(function, inputs)
     except Exception as error:
-        if type(error).__name__ != _UNKNOWN_SIZE:
+        if type(error).__name__ != _UNKNOWN_SIZE.get(keras.backend.backend()):
             raise
     # Two known sizes tell as much, as small as they can be: a model may have a largest one.
     filled = [
@@ -160,7 +162,7 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
 
     layers = [*layer_paths(model).values(), model]
     unique = list({id(layer): layer for layer in layers}.values())
-    with watched(unique, taps):
+    with watched(unique, taps), modes_kept(model):
         outputs, values = symbolic_call(run, inputs)
     return ModelSpec(outputs, kinds, dict(zip(taps, values, strict=True)))
 

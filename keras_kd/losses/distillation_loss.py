@@ -7,6 +7,7 @@ import re
 from typing import Any, Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_kd.checks import check_number
@@ -275,6 +276,10 @@ class DistillationLoss(keras.losses.Loss):
         for needed, advice in _NEEDED.items():
             if needed in self.asks and context.get(needed) is None:
                 raise ValueError(f"{type(self).__name__} needs {advice}. Received: {needed}=None")
+        labels = context.get("labels")
+        if isinstance(labels, np.ndarray):  # PyTorch does not mix arrays and tensors in a formula
+            dtype = self.dtype if labels.dtype.kind == "f" else None
+            context["labels"] = ops.convert_to_tensor(labels, dtype=dtype)
         return {name: context.get(name) for name in self.asks}
 
     def _weights(self, values, mask, sample_weight):

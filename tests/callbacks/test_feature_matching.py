@@ -41,6 +41,20 @@ def test_its_projector_is_trained_with_the_student_and_absent_from_it():
     assert [v.path for v in model.student.weights] == names
 
 
+def test_a_loss_that_joins_trains_as_one_that_was_there():
+    early, late = distiller(feature_losses=[hint()]), distiller()
+
+    class SameProjector(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.feature_terms[0].set_weights(weights(early.feature_terms[0]))
+
+    fit(late, FeatureMatching(hint()), SameProjector())
+    fit(early)
+    for part in (lambda model: model.student, lambda model: model.feature_terms[0]):
+        for a, b in zip(weights(part(late)), weights(part(early)), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_a_second_fit_takes_up_the_same_loss():
     model = distiller()
     fit(model, FeatureMatching(hint()), epochs=1)

@@ -13,26 +13,26 @@ from models_for_tests import (
     numbers,
 )
 from training_runs import HINT, assert_same_training, core, reference, trained
-from variants import first_of
+from variants import first_of, ways_to_run
 
 from keras_kd import losses
 from keras_kd.losses import FitNetLoss
 
 # What accelerates the step
 
-COMPILED = {
-    "run_eagerly": {"run_eagerly": True},
-    "steps_per_execution": {"steps_per_execution": 3},
-    "jit_compile": {"jit_compile": True},
-    "no jit_compile": {"jit_compile": False},
-}
+WAYS = (
+    {"run_eagerly": True},
+    {"steps_per_execution": 3},
+    {"jit_compile": True},
+    {"jit_compile": False},
+)
 
 
 @core
-@pytest.mark.parametrize("how", COMPILED)
-def test_the_training_is_the_same_however_the_step_runs(how):
+@pytest.mark.parametrize("way", ways_to_run(*WAYS), ids=lambda way: " ".join(way))
+def test_the_training_is_the_same_however_the_step_runs(way):
     # Another order of float32 sums: a few units in the last place a step.
-    assert_same_training(reference(), trained(examples(12), batch_size=5, compiled=COMPILED[how]))
+    assert_same_training(reference(), trained(examples(12), batch_size=5, compiled=way))
 
 
 @core

@@ -20,6 +20,7 @@ from models_for_tests import (
     numbers,
     sgd,
 )
+from variants import ways_to_run
 
 from keras_kd import Distiller
 from keras_kd.features import Tap
@@ -109,7 +110,7 @@ def test_what_cannot_be_known_is_an_error_that_says_what_to_pass():
 
 @core
 @pytest.mark.parametrize(
-    "accelerated", [COMPILED, {"jit_compile": True}, {"steps_per_execution": 2}]
+    "accelerated", ways_to_run(COMPILED, {"jit_compile": True}, {"steps_per_execution": 2})
 )
 def test_a_changed_temperature_alpha_or_weight_counts_in_the_running_step(accelerated):
     x, y = examples(8)

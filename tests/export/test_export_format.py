@@ -1,16 +1,16 @@
 import pytest
 
-from keras_kd.export.formats import SavedModelFormat
+from keras_kd.export.formats import KerasFormat
 
 pytestmark = pytest.mark.core
 
 
-class Missing(SavedModelFormat):
+class Missing(KerasFormat):
     name = "missing"
     packages = ("a_package_nobody_has.part",)
 
 
-class Elsewhere(SavedModelFormat):
+class Elsewhere(KerasFormat):
     name = "elsewhere"
     backends = ("another",)
 

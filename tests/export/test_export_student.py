@@ -9,8 +9,12 @@ from variants import first_of
 from keras_kd.export import ExportMismatchError, ExportResult, export_student
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
-FORMATS = ["student", "student.keras"]
-FORMATS += ["student.tflite", "student.onnx"] if ON_TENSORFLOW else []
+# What can be written on each backend: a folder is a SavedModel.
+FORMATS = {
+    "tensorflow": ["student", "student.keras", "student.tflite", "student.onnx"],
+    "jax": ["student", "student.keras"],
+    "torch": ["student.keras"],
+}[keras.backend.backend()]
 
 
 class Subclassed(keras.Model):
@@ -261,6 +265,15 @@ def test_on_other_backends_what_cannot_be_written_says_how_to_go_on(tmp_path):
         with pytest.raises(ValueError, match=r"Save the student as `\.keras`"):
             export_student(student, tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["s.keras"]
+
+
+@pytest.mark.core
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="of the PyTorch backend")
+def test_on_pytorch_what_cannot_be_written_says_how_to_go_on(classifier, tmp_path):
+    for name in ("folder", "s.tflite", "s.onnx"):
+        with pytest.raises(ValueError, match=r"Save the student as `\.keras`.*backend='torch'"):
+            export_student(classifier, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _text_student():

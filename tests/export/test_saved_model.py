@@ -1,9 +1,15 @@
+import keras
 import numpy as np
 import pytest
 
 from keras_kd.export import export_student
 
-pytestmark = pytest.mark.core
+pytestmark = [
+    pytest.mark.core,
+    pytest.mark.skipif(
+        keras.backend.backend() == "torch", reason="SavedModels are written from TensorFlow and JAX"
+    ),
+]
 tf = pytest.importorskip("tensorflow")
 
 

@@ -71,5 +71,5 @@ def test_the_pass_is_not_recorded():
 
 def test_other_backends_are_told(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "other")
-    with pytest.raises(NotImplementedError, match=r"and JAX\. Received: backend='other'"):
+    with pytest.raises(NotImplementedError, match=r"and PyTorch\. Received: backend='other'"):
         input_gradient(net(), np.ones((1, 4), "float32"), first)

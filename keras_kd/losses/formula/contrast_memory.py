@@ -79,7 +79,8 @@ class ContrastMemory(keras.layers.Layer):
     def _scores(self, vectors, memory, chosen):
         memory = ops.convert_to_tensor(memory)
         if self.size <= _GATHERING * (self.negatives + 1):
-            scores = ops.matmul(vectors, ops.transpose(memory))
+            # A copy: PyTorch changes the memory in place, and differentiates after that.
+            scores = ops.matmul(vectors, ops.transpose(ops.copy(memory)))
             scores = ops.take_along_axis(scores, chosen, axis=1)
         else:
             scores = ops.einsum("bd,bkd->bk", vectors, ops.take(memory, chosen, axis=0))

@@ -1,0 +1,41 @@
+"""Forward passes that leave a model as it was, where PyTorch would change it or keep them."""
+
+import contextlib
+
+import keras
+
+
+@contextlib.contextmanager
+def modes_kept(model):
+    """Gives the PyTorch modules inside a model their modes, training or inference, back.
+
+    Keras' `TorchModuleWrapper` sets them for each pass and leaves them so.
+
+    Args:
+        model: A Keras model or layer.
+    """
+    # Keras has no public way to the layers inside a layer that is not a model.
+    wrappers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.TorchModuleWrapper)
+    ]
+    modes = [(module, module.training) for each in wrappers for module in each.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def without_graph():
+    """Returns the context of a pass that nobody differentiates.
+
+    PyTorch keeps what a pass computed for as long as something of it may be differentiated, a
+    stopped gradient or not. On the other backends a stopped gradient is enough.
+    """
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.no_grad()
