@@ -29,7 +29,7 @@ WAYS = (
 
 
 @core
-@pytest.mark.parametrize("way", ways_to_run(*WAYS), ids=lambda way: " ".join(way))
+@pytest.mark.parametrize("way", ways_to_run(*WAYS), ids=" ".join)
 def test_the_training_is_the_same_however_the_step_runs(way):
     # Another order of float32 sums: a few units in the last place a step.
     assert_same_training(reference(), trained(examples(12), batch_size=5, compiled=way))
