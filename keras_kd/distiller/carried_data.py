@@ -17,6 +17,8 @@ def unpack(x, input_names, has_teacher):
         input_names: Names of the models' own inputs, which are no parcel.
         has_teacher: Whether a teacher runs, so that the data stand for none.
     """
+    if x is None:  # on PyTorch, where data end before Keras has built the model
+        raise ValueError(NO_BATCH)
     allowed = _BESIDE_INPUTS if has_teacher else _BESIDE_INPUTS | _FOR_A_TEACHER
     carries = isinstance(x, dict) and "inputs" in x and set(x) <= allowed
     return x if carries and not set(x) <= input_names else {"inputs": x}

@@ -16,11 +16,7 @@ from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.carried_data import unpack
 from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.gradient_term import GradientTerm
-from keras_kd.distiller.late_variables import (
-    grow_optimizer,
-    renew_parameters,
-    strategy_scope,
-)
+from keras_kd.distiller.late_variables import join_training, strategy_scope
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
@@ -30,6 +26,7 @@ from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.string_inputs import check_strings
+from keras_kd.features.undisturbed import changeable
 from keras_kd.losses import DistillationLoss, KDLoss
 from keras_kd.losses.formula.given_values import replica_share
 from keras_kd.teachers.in_dtype import follow_weights, in_dtype
@@ -155,8 +152,6 @@ class Distiller(PhasedModel, ResumableModel):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the student's outputs."""
-        if inputs is None:  # on PyTorch, where data end before Keras has built the model
-            raise ValueError(argument_checks.NO_BATCH)
         inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
         check_strings(inputs, self.student, "student")
         return self.student(inputs, training=training)
@@ -177,10 +172,7 @@ class Distiller(PhasedModel, ResumableModel):
         student_loss = ops.zeros(())
         self._phase.is_unlabelled = y is None or self.loss is None
         if y is not None and self.loss is not None:
-            # Keras' losses change weights in place where there is a mask, on PyTorch.
-            weights = keras.tree.map_structure(
-                lambda leaf: None if leaf is None else ops.copy(leaf), sample_weight
-            )
+            weights = changeable(sample_weight)
             student_loss = super().compute_loss(x, y, y_pred, weights, training)
             student_loss = student_loss - regularisation
             self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
@@ -271,10 +263,7 @@ class Distiller(PhasedModel, ResumableModel):
             if not active:
                 term.loss_weight.assign(0.0)
             self.feature_terms.append(term)
-            renew_parameters(self)
-            if self.compiled:
-                grow_optimizer(self.optimizer, self.trainable_variables)
-                self.train_function = self.test_function = None
+            join_training(self)
         return term
 
     def get_config(self) -> dict[str, Any]:

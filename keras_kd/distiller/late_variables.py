@@ -12,17 +12,23 @@ def strategy_scope(model):
     return contextlib.nullcontext() if strategy is None else strategy.scope()
 
 
-def renew_parameters(model):
-    """Makes PyTorch's list of a model's parameters anew, if there is one.
+def join_training(model):
+    """Makes all of a model's variables train from the next step on, those that came late too.
 
-    Keras makes it before the first step. What is not in it keeps its gradient from step to step,
-    since `zero_grad` does not reach it, and they add up.
+    PyTorch has a list of the parameters, which Keras makes before the first step. What is not in
+    it keeps its gradient from step to step, since `zero_grad` does not reach it, and they add up.
+
+    Args:
+        model: A Keras model, compiled or not.
     """
     if hasattr(model, "_torch_params"):
         model._track_variables()
+    if model.compiled:
+        _grow(model.optimizer, model.trainable_variables)
+        model.train_function = model.test_function = None
 
 
-def grow_optimizer(optimizer, variables):
+def _grow(optimizer, variables):
     """Makes an optimizer train `variables` too, in place, with the state it has.
 
     Keras fixes an optimizer's variables when it is built. The object stays the same, since the

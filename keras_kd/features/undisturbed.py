@@ -1,4 +1,4 @@
-"""Forward passes that leave a model as it was, where PyTorch would change it or keep them."""
+"""Leaving models and tensors as they were, where PyTorch would change or keep them."""
 
 import contextlib
 
@@ -39,3 +39,15 @@ def without_graph():
     import torch
 
     return torch.no_grad()
+
+
+def changeable(tensors):
+    """Returns a nest of tensors that may be changed in place, as Keras' losses do with weights.
+
+    They multiply them by a mask, which on PyTorch changes what the caller has.
+    """
+    if keras.backend.backend() != "torch":
+        return tensors
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else keras.ops.copy(leaf), tensors
+    )
