@@ -18,7 +18,7 @@ class Refusing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
-if "--refuse" in sys.argv:
+if __name__ == "__main__" and "--refuse" in sys.argv:
     sys.meta_path.insert(0, Refusing)
 
 from pathlib import Path
@@ -29,7 +29,6 @@ import numpy as np
 import keras_kd
 from keras_kd import callbacks, losses
 
-FOLDER = Path(sys.argv[1])
 HINT = {"layers": {"hidden": "hidden"}, "weight": 1.0}
 
 
@@ -56,60 +55,66 @@ def refused(call, *words):
         raise AssertionError(f"{words}: nothing was refused")
 
 
-x, y = np.load(FOLDER / "x.npy"), np.arange(12) % 3
-feature_losses = [losses.FitNetLoss(**HINT), losses.RKDLoss(layers={"hidden": "hidden"})]
-live = compiled(keras_kd.Distiller(net(3), net(8), feature_losses=feature_losses))
-history = live.fit(
-    x,
-    y,
-    epochs=2,
-    batch_size=6,
-    verbose=0,
-    validation_data=(x, y),
-    callbacks=[
-        callbacks.AlphaScheduler(lambda epoch: 0.1 + 0.1 * epoch),
-        callbacks.TemperatureScheduler(keras.optimizers.schedules.CosineDecay(8.0, 4, alpha=0.5)),
-        callbacks.LossWeightScheduler("rkd_loss", lambda epoch, weight: 0.5 * weight),
-        callbacks.FeatureMatching(losses.HiddenStateLoss(**HINT), stop_epoch=1),
-        callbacks.StudentCheckpoint(FOLDER / "student.keras"),
-        callbacks.StopAtTarget("val_accuracy", 2.0),
-    ],
-).history
-assert np.isfinite(history["loss"]).all() and len(history["loss"]) == 2
-
-live.save(FOLDER / "distiller.keras")
-loaded = keras.saving.load_model(FOLDER / "distiller.keras")
-assert loaded.evaluate(x, y, verbose=0) == live.evaluate(x, y, verbose=0)
-keras.saving.load_model(FOLDER / "student.keras")
-teacher = keras_kd.teachers.Ensemble([net(8), net(6, seed=1)])
-rows = keras_kd.compare({"student": live.student, "teacher": teacher}, (x, y)).rows
-assert [row["model"] for row in rows] == ["student", "teacher"]
-
-# Answers that were labelled elsewhere teach what the teacher does.
-cache = keras_kd.TeacherCache(FOLDER / "cache", None, dtype="float32", layers=["hidden"])
-assert cache.complete and cache.bytes_per_example == 4 * (3 + 8)
-runs = []
-for teacher, given in ((net(8), x), (None, {"inputs": x, **cache.answers()})):
-    keras.utils.set_random_seed(0)
-    model = keras_kd.Distiller(net(3), teacher, feature_losses=[losses.FitNetLoss(**HINT)])
-    compiled(model).fit(given, y, epochs=2, batch_size=6, shuffle=False, verbose=0)
-    runs.append(model.student.get_weights())
-for one, other in zip(*runs, strict=True):
-    np.testing.assert_allclose(one, other, atol=1e-6)
-
-keras_kd.export_student(live.student, FOLDER / "exported.keras", verify_data=(x, y))
-refused(lambda: keras_kd.TeacherCache(FOLDER / "new", net(8)).label((x, y)), "tensorflow")
-refused(lambda: keras_kd.export_student(live.student, FOLDER / "saved_model"), "tensorflow")
-refused(lambda: keras_kd.export_student(live.student, FOLDER / "s.tflite"), "tensorflow")
-
-
 def by_name():
     from keras_kd.data import image_classification
 
     image_classification("mnist")
 
 
-refused(by_name, "tensorflow_datasets", "pip install tensorflow-datasets")
-if "--refuse" in sys.argv:
-    assert not [name for name in ABSENT if name in sys.modules]
-print("all of it works")
+def main(folder):
+    x, y = np.load(folder / "x.npy"), np.arange(12) % 3
+    feature_losses = [losses.FitNetLoss(**HINT), losses.RKDLoss(layers={"hidden": "hidden"})]
+    live = compiled(keras_kd.Distiller(net(3), net(8), feature_losses=feature_losses))
+    history = live.fit(
+        x,
+        y,
+        epochs=2,
+        batch_size=6,
+        verbose=0,
+        validation_data=(x, y),
+        callbacks=[
+            callbacks.AlphaScheduler(lambda epoch: 0.1 + 0.1 * epoch),
+            callbacks.TemperatureScheduler(
+                keras.optimizers.schedules.CosineDecay(8.0, 4, alpha=0.5)
+            ),
+            callbacks.LossWeightScheduler("rkd_loss", lambda epoch, weight: 0.5 * weight),
+            callbacks.FeatureMatching(losses.HiddenStateLoss(**HINT), stop_epoch=1),
+            callbacks.StudentCheckpoint(folder / "student.keras"),
+            callbacks.StopAtTarget("val_accuracy", 2.0),
+        ],
+    ).history
+    assert np.isfinite(history["loss"]).all() and len(history["loss"]) == 2
+
+    live.save(folder / "distiller.keras")
+    loaded = keras.saving.load_model(folder / "distiller.keras")
+    assert loaded.evaluate(x, y, verbose=0) == live.evaluate(x, y, verbose=0)
+    keras.saving.load_model(folder / "student.keras")
+    teacher = keras_kd.teachers.Ensemble([net(8), net(6, seed=1)])
+    rows = keras_kd.compare({"student": live.student, "teacher": teacher}, (x, y)).rows
+    assert [row["model"] for row in rows] == ["student", "teacher"]
+
+    # Answers that were labelled elsewhere teach what the teacher does.
+    cache = keras_kd.TeacherCache(folder / "cache", None, dtype="float32", layers=["hidden"])
+    assert cache.complete and cache.bytes_per_example == 4 * (3 + 8)
+    runs = []
+    for teacher, given in ((net(8), x), (None, {"inputs": x, **cache.answers()})):
+        keras.utils.set_random_seed(0)
+        model = keras_kd.Distiller(net(3), teacher, feature_losses=[losses.FitNetLoss(**HINT)])
+        compiled(model).fit(given, y, epochs=2, batch_size=6, shuffle=False, verbose=0)
+        runs.append(model.student.get_weights())
+    for one, other in zip(*runs, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+    keras_kd.export_student(live.student, folder / "exported.keras", verify_data=(x, y))
+    refused(lambda: keras_kd.TeacherCache(folder / "new", net(8)).label((x, y)), "tensorflow")
+    refused(lambda: keras_kd.export_student(live.student, folder / "saved_model"), "tensorflow")
+    refused(lambda: keras_kd.export_student(live.student, folder / "s.tflite"), "tensorflow")
+
+    refused(by_name, "tensorflow_datasets", "pip install tensorflow-datasets")
+    if "--refuse" in sys.argv:
+        assert not [name for name in ABSENT if name in sys.modules]
+    print("all of it works")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
