@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import LossContract, kd_before_and_after
+from contract import LossContract, kd_distance
 from every_loss import draw, in_both_dtypes, run, two_seeds
 from gradients import gradient
 from keras import ops
@@ -172,14 +172,11 @@ def test_wrong_arguments_are_refused(wrong, error, message):
 
 
 class TestCTKDLoss(LossContract):
-    learning_rate = 1e-2
+    # At a temperature that stays: the loss' own grows so that its value does.
+    distance = kd_distance
 
     def make(**kwargs):
         return CTKDLoss(10, **kwargs)
-
-    def distances(self, distiller, history):
-        """At a temperature that stays: the loss' own grows so that its value does."""
-        return kd_before_and_after(distiller)
 
     def test_its_own_arguments_are_kept(self):
         copy = CTKDLoss.from_config(CTKDLoss(9, initial=3.0, low=2.0, high=8.0).get_config())

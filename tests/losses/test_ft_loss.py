@@ -49,7 +49,6 @@ class TestFTLoss(LossContract):
     make = FTLoss
     layers = {"pool": "pool"}
     equal_is_zero = False
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         return draw_pair((2, 2, 2, 2), 2, seed)

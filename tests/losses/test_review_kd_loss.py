@@ -57,7 +57,6 @@ class TestReviewKDLoss(LossContract):
     make = ReviewKDLoss
     layers = {"stage1": "stage1", "stage2": "stage2"}
     equal_is_zero = False
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         shapes = [(2, 3, 3, 2), (2, 2, 2, 2)]

@@ -1,0 +1,72 @@
+"""A Distiller with one loss or many, and what a `fit` of it shows of each."""
+
+import keras
+import numpy as np
+from nets_for_losses import CLASSES, NETS, digits
+
+from keras_kd import Distiller
+
+
+def models(cases):
+    """A student and its teacher: nets that layers are read of, and a head for each other loss.
+
+    Args:
+        cases: `{name: LossContract}`, of the same nets.
+    """
+    (nets,) = {case.nets for case in cases.values()}
+    student, teacher = (make() for make in NETS[nets])
+    heads = [name for name, case in cases.items() if case.is_on_outputs]
+    if not heads:
+        return student, teacher
+    pixels = keras.layers.Flatten()(student.input)
+    outputs = {name: keras.layers.Dense(CLASSES, name=name)(pixels) for name in heads}
+    student = keras.Model(student.input, {"logits": student.output, **outputs})
+    return student, keras.Model(teacher.input, dict.fromkeys(["logits", *heads], teacher.output))
+
+
+def distiller(cases, **kwargs):
+    """A Distiller with the losses of `cases`, each under its name there."""
+    on_outputs, inside = {}, []
+    student, teacher = models(cases)
+    for name, case in cases.items():
+        if case.is_on_outputs:
+            on_outputs[name] = case.loss()
+        else:
+            inside.append(case.loss(name=name, layers=case.layers, **kwargs))
+    keras.utils.set_random_seed(0)
+    return Distiller(student, teacher, alpha=0.0, kd_loss=on_outputs or None, feature_losses=inside)
+
+
+def data(count=96):
+    """Images with each one's number, and labels."""
+    x, y = digits(count)
+    return {"inputs": x, "index": np.arange(count)}, y
+
+
+def assert_fit_brings_nearer(cases, jit_compile):
+    """Asserts that `fit` takes the student a twentieth of the way to the teacher by every loss."""
+    model, (x, y) = distiller(cases, weight=0.0), data()
+    before = model.student(x["inputs"], training=False)
+    model.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
+    fit = {"batch_size": 32, "epochs": 12, "verbose": 0}
+    history = model.fit(x, y, callbacks=[_Balance()], **fit).history
+    assert np.isfinite(history["loss"]).all()
+    after, teacher = (net(x["inputs"], training=False) for net in (model.student, model.teacher))
+    share = {}
+    for name, case in cases.items():
+        if case.is_on_outputs:
+            first, last = (case.distance(teacher[name], z[name], y) for z in (before, after))
+        else:
+            first, last = history[name][0], history[name][-1]
+        share[name] = last / first
+    print(share)
+    assert {name: each for name, each in share.items() if not each < 0.95} == {}
+
+
+class _Balance(keras.callbacks.Callback):
+    """Gives each feature loss, after an epoch at weight 0, the weight that makes its distance 1."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 0:
+            for term in self.model.feature_terms:
+                term.loss_weight.assign(1.0 / logs[term.name])
