@@ -22,6 +22,7 @@ class LossContract:
         layers: `{student_layer: teacher_layer}` of these nets; None for a loss on outputs.
         equal_is_zero: Whether a student that equals its teacher has distance 0.
         half: What the half-precision values are multiplied by.
+        pull: How strongly `fit` is to pull, for a distance that falls slowly from where it begins.
         needs_labels, needs_index: Whether the formula asks for them.
     """
 
@@ -30,6 +31,7 @@ class LossContract:
     layers = None
     equal_is_zero = True
     half = 60_000.0
+    pull = 1.0
     needs_labels = needs_index = False
 
     def values(self, seed=0):

@@ -44,12 +44,18 @@ def data(count=96):
 
 
 def assert_fit_brings_nearer(cases, jit_compile):
-    """Asserts that `fit` takes the student a twentieth of the way to the teacher by every loss."""
+    """Asserts that `fit` makes each distance a twentieth smaller and leaves no loss in the student.
+
+    Args:
+        cases: `{name: LossContract}`, of the same nets.
+        jit_compile: Whether XLA compiles the step.
+    """
     model, (x, y) = distiller(cases, weight=0.0), data()
     before = model.student(x["inputs"], training=False)
-    model.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
-    fit = {"batch_size": 32, "epochs": 12, "verbose": 0}
-    history = model.fit(x, y, callbacks=[_Balance()], **fit).history
+    # Adam's operations for each variable would take TensorFlow twice as long to trace as the rest.
+    model.compile(keras.optimizers.SGD(0.02), jit_compile=jit_compile)
+    fit = {"batch_size": 32, "epochs": 30, "verbose": 0}
+    history = model.fit(x, y, callbacks=[_Balance(cases)], **fit).history
     assert np.isfinite(history["loss"]).all()
     after, teacher = (net(x["inputs"], training=False) for net in (model.student, model.teacher))
     share = {}
@@ -59,14 +65,19 @@ def assert_fit_brings_nearer(cases, jit_compile):
         else:
             first, last = history[name][0], history[name][-1]
         share[name] = last / first
-    print(share)
     assert {name: each for name, each in share.items() if not each < 0.95} == {}
+    plain, _ = models(cases)
+    assert [w.shape for w in model.student.weights] == [w.shape for w in plain.weights]
 
 
 class _Balance(keras.callbacks.Callback):
-    """Gives each feature loss, after an epoch at weight 0, the weight that makes its distance 1."""
+    """After an epoch at weight 0, weighs each feature loss so that none drowns the others."""
+
+    def __init__(self, cases):
+        super().__init__()
+        self.cases = cases
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 0:
             for term in self.model.feature_terms:
-                term.loss_weight.assign(1.0 / logs[term.name])
+                term.loss_weight.assign(self.cases[term.name].pull / logs[term.name])
