@@ -268,7 +268,7 @@ class TestCRDLoss(LossContract):
     def test_memory_and_negatives_go_on_after_a_save(self, tmp_path):
         distiller = self.distiller()
         distiller.compile(keras.optimizers.Adam(3e-3), **EAGER)
-        x, _ = data(32)
+        x, _ = data(distiller, 32)
         distiller.fit(x, batch_size=32, verbose=0)
         distiller.save(tmp_path / "distiller.keras")
         copy = keras.saving.load_model(tmp_path / "distiller.keras")
