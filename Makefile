@@ -19,7 +19,7 @@ demo: .venv/demo.stamp
 ## The tests on TensorFlow, then those of the core on JAX.
 test: .venv/test.stamp
 	$(PYTEST) -m "not slow and not pages" --doctest-modules tests keras_kd
-	KERAS_BACKEND=jax $(PYTEST) -m "core and not slow" tests
+	KERAS_BACKEND=jax $(PYTEST) -m "core and not slow and not alike" tests
 
 ## The README's code blocks, and the notebooks on their small setting.
 pages: .venv/test.stamp

@@ -41,6 +41,14 @@ SHAPES = [(1, 3), (4, 7), (3, 3, 5), (2, 3, 4, 5), (3, 3, 3, 2)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_map_shape = pytest.mark.parametrize("shape", [s for s in SHAPES if len(s) > 2], ids=str)
 
+PAIRS = [
+    (cls, shape)
+    for cls in CLASSES
+    for shape in SHAPES
+    if cls is not losses.ATLoss or len(shape) > 2
+]
+every_loss_and_shape = pytest.mark.parametrize(("cls", "shape"), PAIRS)
+
 # Few examples, the same ones in each run, no stopwatch: the machines of CI are slow and shared.
 properties = hypothesis.settings(max_examples=10, deadline=None, derandomize=True)
 
@@ -49,6 +57,11 @@ def draw(shape, seed=0, scale=2.0):
     """Teacher's and student's values."""
     rng = np.random.default_rng(seed)
     return scale * rng.normal(size=shape), scale * rng.normal(size=shape)
+
+
+def sums_tokens(cls):
+    """Whether a loss gives one value a sample, whatever axes the values have."""
+    return issubclass(cls, losses.ATLoss | losses.CosineFeatureLoss | losses.FitNetLoss)
 
 
 def labels_for(shape):

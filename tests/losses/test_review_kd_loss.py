@@ -74,6 +74,7 @@ class TestReviewKDLoss(LossContract):
     ],
     ids=str,
 )
+@pytest.mark.alike
 def test_review_kd_loss_is_the_papers_method(teacher_shapes, student_shapes, seed, dtype):
     teachers, students = draw_stages(teacher_shapes, student_shapes, seed)
     loss = ReviewKDLoss(mid_channels=4, dtype=dtype, reduction=None)
