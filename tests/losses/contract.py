@@ -5,16 +5,12 @@ import json
 import keras
 import numpy as np
 import pytest
-from every_loss import run
+from every_loss import run, two_seeds
 from gradients import FLOAT64_STAYS, assert_gradient, gradient
 from keras import ops
-from models_for_tests import EAGER, assert_same_weights, cross_entropy
-from nets_for_losses import digits, student_net, teacher_net
+from together import distiller, fitted
 
-from keras_kd import Distiller
 from keras_kd.losses import KDLoss
-
-jit = pytest.mark.parametrize("jit_compile", [False, True], ids=["plain", "xla"])
 
 
 class LossContract:
@@ -22,20 +18,20 @@ class LossContract:
 
     Attributes:
         make: The loss' class, or a function of its keyword arguments.
-        layers: `{student_layer: teacher_layer}` of the nets in `nets_for_losses.py`; None for a
-            loss on outputs.
+        nets: "convolutional" or "attending": which nets of `nets_for_losses.py` it distils.
+        layers: `{student_layer: teacher_layer}` of these nets; None for a loss on outputs.
         equal_is_zero: Whether a student that equals its teacher has distance 0.
         half: What the half-precision values are multiplied by.
-        learning_rate: Of the `fit` that must bring the student nearer.
+        pull: How strongly `fit` is to pull, for a distance that falls slowly from where it begins.
         needs_labels, needs_index: Whether the formula asks for them.
     """
 
     make = None
+    nets = "convolutional"
     layers = None
     equal_is_zero = True
     half = 60_000.0
-    learning_rate = 3e-3
-    epochs = 6
+    pull = 1.0
     needs_labels = needs_index = False
 
     def values(self, seed=0):
@@ -74,7 +70,8 @@ class LossContract:
         loss = self.loss()
         assert run(loss, teacher, student, np.zeros(batch), **self.context(batch)) == 0.0
 
-    @pytest.mark.parametrize("seed", [0, 1])
+    @two_seeds
+    @pytest.mark.alike
     def test_the_gradient_is_the_slope_of_the_values(self, seed):
         teacher, student = self.values(seed)
         loss, context = self.loss(dtype="float64"), self.context(self.batch(student))
@@ -90,7 +87,7 @@ class LossContract:
         slope = gradient(lambda z: loss(rebuild(z), student, **context), flat, "float32")
         np.testing.assert_array_equal(slope, np.zeros(flat.shape))
 
-    @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+    @pytest.mark.parametrize("dtype", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)])
     def test_large_values_in_half_precision_are_compared_in_float32(self, dtype):
         teacher, student = (
             keras.tree.map_structure(
@@ -127,70 +124,30 @@ class LossContract:
         assert copy.get_config() == loss.get_config()
         assert (copy.weight, copy.name, copy.layers) == (2.5, "mine", {"a": "b"})
 
-    @jit
-    def test_fit_brings_the_student_nearer_to_the_teacher(self, jit_compile):
-        distiller = self.distiller()
-        self.compile(distiller, jit_compile=jit_compile)
-        history = self.fit(distiller, self.epochs)
-        assert np.isfinite(history["loss"]).all()
-        distances = self.distances(distiller, history)
-        assert distances[-1] < 0.95 * distances[0]
+    @pytest.mark.slow  # `test_every_loss_in_a_distiller.py` fits it beside the others
+    def test_fit_under_xla_brings_the_student_nearer_to_the_teacher(self):
+        _, left = fitted({"alone": self}, jit_compile=True)
+        assert left["alone"] < 0.95
 
-    def test_a_resumed_run_equals_the_unbroken_one(self, tmp_path):
-        unbroken = self.distiller()
-        self.compile(unbroken, **EAGER)
-        self.fit(unbroken, 2, count=32, shuffle=False)
-        first = self.distiller()
-        self.compile(first, **EAGER)
-        self.fit(first, 1, count=32, shuffle=False)
-        first.save(tmp_path / "distiller.keras")
-        second = keras.saving.load_model(tmp_path / "distiller.keras")
-        assert_same_weights(second, first, atol=0.0)
-        self.fit(second, 1, count=32, shuffle=False)
-        assert_same_weights(second, unbroken)
+    # How the loss is used in a Distiller.
 
-    def test_the_student_holds_nothing_of_the_loss(self):
-        distiller = self.distiller()
-        plain = self.student()
-        assert [w.shape for w in distiller.student.weights] == [w.shape for w in plain.weights]
+    @property
+    def is_on_outputs(self):
+        return self.layers is None and self.loss().side == "output"
 
-    # How a Distiller with this loss alone is made and fitted.
+    def distance(self, teacher, student, labels):
+        """How far outputs are from the teacher's, for a loss on outputs."""
+        context = {"labels": labels} if self.needs_labels else {}
+        return run(self.loss(), teacher, student, **context)
 
     def distiller(self):
-        keras.utils.set_random_seed(0)
-        loss = {"kd_loss": self.loss()}
-        if self.layers is not None:
-            loss = {"kd_loss": None, "feature_losses": [self.loss(layers=self.layers)]}
-        return Distiller(self.student(), self.teacher(), alpha=0.0, **loss)
-
-    def student(self):
-        return student_net()
-
-    def teacher(self):
-        return teacher_net()
-
-    def compile(self, distiller, **kwargs):
-        optimizer = keras.optimizers.Adam(self.learning_rate)
-        distiller.compile(optimizer, cross_entropy(), **{"jit_compile": False, **kwargs})
-
-    def fit(self, distiller, epochs, count=96, **kwargs):
-        x, y = digits(count)
-        if self.needs_index:
-            x = {"inputs": x, "index": np.arange(len(x))}
-        keras.utils.set_random_seed(1)
-        return distiller.fit(x, y, batch_size=32, epochs=epochs, verbose=0, **kwargs).history
-
-    def distances(self, distiller, history):
-        """The distance after each epoch."""
-        return history[self.loss().name if self.layers is not None else "kd_loss"]
+        """A Distiller with this loss alone."""
+        return distiller({self.loss().name: self})
 
 
-def kd_before_and_after(distiller):
-    """How far the student's answers are from the teacher's, for losses that have another least."""
-    x, _ = digits()
-    loss = KDLoss(temperature=1.0)
-    answers = [net(x, training=False) for net in (student_net(), distiller.student)]
-    return [float(loss(distiller.teacher(x, training=False), given)) for given in answers]
+def kd_distance(self, teacher, student, labels):
+    """`distance` for a loss whose least is not the teacher's answer, or whose value moves."""
+    return run(KDLoss(temperature=1.0), teacher, student)
 
 
 def _flat(value):

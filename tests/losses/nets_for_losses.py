@@ -60,3 +60,17 @@ def attending(width, heads, seed, name, attention=None):
         x = layers.LayerNormalization(name=f"tokens{block}")(x + attend(x, x))
     x = layers.GlobalAveragePooling1D(name="pool")(x)
     return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name=name)
+
+
+def attending_student_net():
+    return attending(6, 2, 5, "student")
+
+
+def attending_teacher_net():
+    return attending(8, 4, 6, "teacher")
+
+
+NETS = {
+    "convolutional": (student_net, teacher_net),
+    "attending": (attending_student_net, attending_teacher_net),
+}

@@ -23,7 +23,6 @@ class TestABLoss(LossContract):
     make = ABLoss
     layers = {Tap("stage2", side="input"): "pre2"}
     equal_is_zero = False
-    learning_rate = 1e-2
 
 
 @in_both_dtypes

@@ -163,22 +163,11 @@ def test_models_of_different_lengths_are_refused_at_once():
     Distiller(student, teacher, feature_losses=[AttentionLoss(layers={"attention1": "attention2"})])
 
 
-class OfAttention(LossContract):
-    layers = {"attention2": "attention2"}
-    teacher_heads = 2
-    learning_rate = 1e-2
-
-    def student(self):
-        return attending(6, 2, 5, "student")
-
-    def teacher(self):
-        return attending(8, self.teacher_heads, 6, "teacher")
-
-
-class TestAttentionLoss(OfAttention):
+class TestAttentionLoss(LossContract):
     make = AttentionLoss
+    nets = "attending"
+    layers = {"attention2": "attention2"}
     half = 1.0  # probabilities
-    teacher_heads = 4
 
     def values(self, seed=0):
         return tuple(softmax(value) for value in draw((3, 2, 4, 4), seed, scale=0.3))
@@ -188,8 +177,10 @@ def make_mse(**kwargs):
     return AttentionLoss("mse", **{"name": "attention_loss", **kwargs})
 
 
-class TestAttentionLossMSE(OfAttention):
+class TestAttentionLossMSE(LossContract):
     make = make_mse
+    nets = "attending"
+    layers = {"attention2": "attention2"}
 
     def values(self, seed=0):
         return draw((3, 2, 4, 4), seed)

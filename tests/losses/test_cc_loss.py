@@ -129,13 +129,12 @@ class TestCCLoss(LossContract):
     make = CCLoss
     layers = {"pool": "pool"}
     equal_is_zero = False  # each side has an embedding of its own
-    learning_rate = 1e-3
 
     def test_both_embeddings_learn_and_the_teacher_does_not(self):
         distiller = self.distiller()
-        self.compile(distiller, **EAGER)
+        distiller.compile(keras.optimizers.Adam(1e-3), **EAGER)
         (part,) = distiller.feature_terms[0].parts
-        before = [np.array(w) for w in part.get_weights()]
+        before = [np.copy(w) for w in part.get_weights()]
         teacher = distiller.teacher.get_weights()
         x, y = digits(32)
         distiller.fit(x, y, batch_size=16, verbose=0)

@@ -27,6 +27,7 @@ def relations(teacher, student, beta, gamma, temperature):
 @two_seeds
 @pytest.mark.parametrize("shape", [(2, 3), (4, 7), (7, 4)], ids=str)
 @pytest.mark.parametrize("settings", [(1.0, 1.0, 1.0), (2.0, 0.0, 4.0), (0.0, 2.0, 4.0)], ids=str)
+@pytest.mark.alike
 def test_dist_is_the_papers_formula(settings, shape, seed, dtype):
     beta, gamma, temperature = settings
     teacher, student = draw(shape, seed)
@@ -141,6 +142,7 @@ def test_dist_takes_tokens_and_pixels_for_samples():
     assert each.mean() == pytest.approx(relations(*rows, 1.0, 1.0, 1.0), rel=1e-5)
 
 
+@pytest.mark.alike
 def test_dist_leaves_padding_out_however_much_there_is():
     teacher, student = draw((2, 4, 3))
     mask = np.array([[True, True, True, False], [True, True, False, False]])

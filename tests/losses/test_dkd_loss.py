@@ -8,7 +8,7 @@ from formulas import log_softmax
 from gradients import gradient
 from hypothesis import given
 from hypothesis import strategies as st
-from models_for_tests import cross_entropy, examples, net
+from models_for_tests import EAGER, cross_entropy, examples, net
 
 from keras_kd import Distiller
 from keras_kd.callbacks import LossWeightScheduler
@@ -173,7 +173,9 @@ def test_dkd_needs_labels_that_fit():
         DKDLoss()(np.zeros((3, 1)), np.zeros((3, 1)), labels=np.zeros(3, "int32"))
 
 
-@pytest.mark.parametrize("labels", [[0, 4, 1] * 4, [0, -1, 1] * 4], ids=str)
+@pytest.mark.parametrize(
+    "labels", [[0, 4, 1] * 4, pytest.param([0, -1, 1] * 4, marks=pytest.mark.slow)], ids=str
+)
 def test_a_wrong_label_in_a_compiled_step_is_seen_in_the_loss(labels):
     x, _ = examples(12)
     distiller = Distiller(net(3), net(5, seed=1), alpha=0.0, kd_loss=DKDLoss())
@@ -193,7 +195,7 @@ def test_a_wrong_weight_is_refused(name, wrong):
 
 def test_dkd_is_warmed_up_by_a_callback():
     distiller = Distiller(net(3), net(5, seed=1), kd_loss=DKDLoss())
-    distiller.compile("sgd", cross_entropy())
+    distiller.compile("sgd", cross_entropy(), **EAGER)
     x, y = examples(12)
     seen = []
 

@@ -49,7 +49,6 @@ class TestFTLoss(LossContract):
     make = FTLoss
     layers = {"pool": "pool"}
     equal_is_zero = False
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         return draw_pair((2, 2, 2, 2), 2, seed)
@@ -57,8 +56,19 @@ class TestFTLoss(LossContract):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("p", [1.0, 2.0])
-@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (3, 4, 4), (4, 6)], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "p"),
+    [
+        ((2, 3, 4, 5), 1.0),
+        ((3, 4, 4), 2.0),
+        ((4, 6), 1.0),
+        pytest.param((2, 3, 4, 5), 2.0, marks=pytest.mark.slow),
+        pytest.param((3, 4, 4), 1.0, marks=pytest.mark.slow),
+        pytest.param((4, 6), 2.0, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+@pytest.mark.alike
 def test_ft_loss_is_the_papers_formulas(shape, p, seed, dtype):
     teacher, student = draw_pair(shape, 3, seed)
     loss = FTLoss(p=p, dtype=dtype, reduction=None)
@@ -115,8 +125,17 @@ def test_ft_loss_of_dead_maps_is_finite_with_a_finite_gradient():
         assert np.isfinite(slope).all()
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 4), (2, 4, 3, 4)], ids=str)
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "training"),
+    [
+        ((2, 4, 4), False),
+        ((2, 4, 3, 4), True),
+        pytest.param((2, 4, 3, 4), False, marks=pytest.mark.slow),
+        pytest.param((2, 4, 4), True, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+@pytest.mark.alike
 def test_ft_loss_leaves_padding_out(shape, training):
     teacher, student = draw_pair(shape, 3)
     loss = FTLoss(reduction=None)
@@ -139,6 +158,7 @@ def test_ft_loss_leaves_padding_out(shape, training):
     np.testing.assert_array_equal(nothing, np.zeros(2))
 
 
+@pytest.mark.alike
 def test_the_papers_two_stages_in_one_fit():
     keras.utils.set_random_seed(0)
     loss = FTLoss(layers={"stage2": "stage2"})

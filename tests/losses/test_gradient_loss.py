@@ -1,12 +1,9 @@
-import keras
 import numpy as np
 import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, every_shape, in_both_dtypes, run, two_seeds
 from gradients import gradient
-from nets_for_losses import student_net, teacher_net
 
-from keras_kd import Distiller
 from keras_kd.losses import GradientLoss
 
 pytestmark = pytest.mark.core
@@ -69,20 +66,9 @@ def test_what_are_no_gradients_of_samples_is_refused():
 
 class TestGradientLoss(LossContract):
     make = GradientLoss
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         return draw((4, 3, 3, 1), seed)
-
-    def distiller(self):
-        keras.utils.set_random_seed(0)
-        losses = [self.loss()]
-        return Distiller(
-            student_net(), teacher_net(), alpha=0.0, kd_loss=None, feature_losses=losses
-        )
-
-    def distances(self, distiller, history):
-        return history["gradient_loss"]
 
     def test_its_own_arguments_are_kept(self):
         copy = GradientLoss.from_config(GradientLoss(normalize=False).get_config())

@@ -3,7 +3,6 @@ import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from formulas import per_sample
-from nets_for_losses import attending
 
 from keras_kd.losses import HiddenStateLoss
 
@@ -53,17 +52,11 @@ def test_hidden_state_loss_weighs_1_unless_told():
 
 class TestHiddenStateLoss(LossContract):
     make = HiddenStateLoss
+    nets = "attending"
     layers = {"tokens1": "tokens2"}
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         return draw((3, 4, 5), seed)
-
-    def student(self):
-        return attending(6, 2, 5, "student")
-
-    def teacher(self):
-        return attending(8, 4, 6, "teacher")
 
     def test_a_dense_projector_is_trained(self):
         distiller = self.distiller()

@@ -149,14 +149,8 @@ def with_relation_heads(**kwargs):
 
 class TestMiniLMLoss(LossContract):
     make = with_relation_heads
+    nets = "attending"
     layers = {"attention2": "attention2"}
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         return vectors(2, 3, seed, scale=1.0), vectors(2, 3, seed + 1, scale=1.0)
-
-    def student(self):
-        return attending(6, 2, 5, "student")
-
-    def teacher(self):
-        return attending(8, 4, 6, "teacher")

@@ -1,7 +1,7 @@
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from contract import LossContract, kd_before_and_after
+from contract import LossContract, kd_distance
 from every_loss import assert_formula, draw, in_both_dtypes, properties, run, two_seeds
 from formulas import log_softmax
 from gradients import gradient
@@ -137,10 +137,7 @@ class TestNKDLoss(LossContract):
     make = NKDLoss
     needs_labels = True
     equal_is_zero = False
-    learning_rate = 1e-2
-
-    def distances(self, distiller, history):
-        return kd_before_and_after(distiller)
+    distance = kd_distance
 
     def test_its_own_arguments_are_kept(self):
         copy = NKDLoss.from_config(NKDLoss(2.0, gamma=0.5).get_config())

@@ -19,7 +19,6 @@ def quality_focal(teacher, student, gamma):
 
 class TestQualityFocalLoss(LossContract):
     make = QualityFocalLoss
-    learning_rate = 1e-2
 
 
 @in_both_dtypes

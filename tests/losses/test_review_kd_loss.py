@@ -57,7 +57,6 @@ class TestReviewKDLoss(LossContract):
     make = ReviewKDLoss
     layers = {"stage1": "stage1", "stage2": "stage2"}
     equal_is_zero = False
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         shapes = [(2, 3, 3, 2), (2, 2, 2, 2)]
@@ -75,6 +74,7 @@ class TestReviewKDLoss(LossContract):
     ],
     ids=str,
 )
+@pytest.mark.alike
 def test_review_kd_loss_is_the_papers_method(teacher_shapes, student_shapes, seed, dtype):
     teachers, students = draw_stages(teacher_shapes, student_shapes, seed)
     loss = ReviewKDLoss(mid_channels=4, dtype=dtype, reduction=None)

@@ -29,7 +29,6 @@ class TestSimKDLoss(LossContract):
     make = SimKDLoss
     layers = {"stage2": "stage2"}
     equal_is_zero = False
-    learning_rate = 1e-2
 
     def values(self, seed=0):
         return draw_pair((2, 2, 2, 4), (2, 2, 2, 3), seed)

@@ -18,7 +18,7 @@ def compiled(function):
         return jax.jit(function)
     import tensorflow as tf
 
-    return tf.function(function)
+    return tf.function(function, autograph=False)
 
 
 def test_the_mask_of_an_embedding_is_found():

@@ -5,7 +5,7 @@ from every_loss import draw, run
 from formulas import log_softmax, softmax, spread, top_k_labels
 from gradients import assert_gradient, gradient
 from keras import ops
-from models_for_tests import assert_same_weights, distiller, net, sgd
+from models_for_tests import EAGER, assert_same_weights, distiller, net, sgd
 
 from keras_kd import losses
 from keras_kd.losses.formula.top_k import dense_logits
@@ -60,6 +60,7 @@ def by_definition(cls, logits, student, t):
 
 @every_loss_of_groups
 @every_size
+@pytest.mark.alike
 def test_top_k_labels_spread_what_remains_evenly(cls, shape, k, temperature):
     teacher, student = draw(shape)
     labels = top_k_labels(teacher, k)
@@ -70,7 +71,15 @@ def test_top_k_labels_spread_what_remains_evenly(cls, shape, k, temperature):
 
 
 @every_softmax_loss
-@pytest.mark.parametrize(("k", "temperature"), [(1, 4.0), (3, 1.0), (4, 4.0)])
+@pytest.mark.parametrize(
+    ("k", "temperature"),
+    [
+        (3, 4.0),
+        pytest.param(1, 1.0, marks=pytest.mark.slow),
+        pytest.param(4, 4.0, marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.alike
 def test_every_softmax_loss_reads_top_k_labels_as_their_logits(cls, k, temperature):
     shape = (2, 3, 5)
     teacher, student = draw(shape)
@@ -268,19 +277,26 @@ def single(value):
     )
 
 
-def fitted(student, x, y, outputs, **kwargs):
-    model = distiller(student, compiled={"jit_compile": True}, **kwargs)
+def fitted(student, x, y, outputs, jit_compile, **kwargs):
+    model = distiller(student, compiled={"jit_compile": jit_compile}, **kwargs)
     history = model.fit(carried(x, outputs), y, batch_size=6, epochs=3, shuffle=False, verbose=0)
     return model, history.history
 
 
-@pytest.mark.parametrize("cls", [losses.KDLoss, losses.DKDLoss])
-def test_fit_on_top_k_labels_is_fit_on_their_logits(cls):
+@pytest.mark.parametrize(
+    ("cls", "jit_compile"),
+    [
+        (losses.KDLoss, JIT),
+        pytest.param(losses.KDLoss, True, marks=pytest.mark.slow),
+        pytest.param(losses.DKDLoss, True, marks=pytest.mark.slow),
+    ],
+)
+def test_fit_on_top_k_labels_is_fit_on_their_logits(cls, jit_compile):
     x, teacher = (values.astype("float32") for values in (draw((14, 4))[0], draw((14, 5))[1]))
     y = teacher.argmax(-1)
     labels = top_k_labels(teacher, 2)
     runs = [
-        fitted(net(classes=5), x, y, single(outputs), kd_loss=cls(2.0))
+        fitted(net(classes=5), x, y, single(outputs), jit_compile, kd_loss=cls(2.0))
         for outputs in (labels, spread(labels, 5))
     ]
     assert_same_weights(runs[0][0].student, runs[1][0].student, atol=2e-5)
@@ -299,7 +315,9 @@ def test_several_outputs_and_sample_weights_with_top_k_labels():
     teacher = {"a": draw((8, 5))[1], "b": draw((8, 3))[1]}
     weight = np.arange(8.0)
     labels = {"a": top_k_labels(teacher["a"], 2), "b": teacher["b"]}
-    model = distiller(student, alpha=0.0, temperature=2.0, compiled={"optimizer": sgd(0.0)})
+    model = distiller(
+        student, alpha=0.0, temperature=2.0, compiled={"optimizer": sgd(0.0), **EAGER}
+    )
     history = model.fit(
         carried(x, single(labels)),
         {"a": np.zeros(8), "b": np.zeros(8)},
@@ -327,7 +345,7 @@ def test_tokens_that_are_masked_teach_nothing():
     )
     tokens = np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0], [6, 1, 2, 3, 4]], "int32")
     labels = top_k_labels(draw((3, 5, 9))[0], 3)
-    compiled = {"loss": None, "optimizer": sgd(0.0), "jit_compile": JIT}
+    compiled = {"loss": None, "optimizer": sgd(0.0), **EAGER}
     model = distiller(student, alpha=0.0, compiled=compiled)
     history = model.fit(carried(tokens, single(labels)), batch_size=3, verbose=0).history
     scores = student.predict(tokens, verbose=0)
@@ -335,10 +353,19 @@ def test_tokens_that_are_masked_teach_nothing():
     assert history["kd_loss"][0] == pytest.approx(each[tokens > 0].mean(), rel=1e-4)
 
 
-@pytest.mark.parametrize("cls", [losses.KDLoss, losses.HardLabelLoss, losses.JSDLoss])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        losses.KDLoss,  # reads the labels as they are
+        losses.JSDLoss,
+        pytest.param(losses.HardLabelLoss, marks=pytest.mark.slow),
+    ],
+)
 def test_a_class_that_the_student_lacks_shows_as_nan_in_a_compiled_step(cls):
     # The teacher had 9 classes, of which its labels name 2; the student has 5.
     x, labels = draw((6, 4))[0].astype("float32"), top_k_labels(np.tile(np.arange(9.0), (6, 1)), 2)
-    model = distiller(net(classes=5), kd_loss=make(cls), alpha=0.0, compiled={"loss": None})
+    model = distiller(
+        net(classes=5), kd_loss=make(cls), alpha=0.0, compiled={"loss": None, "jit_compile": JIT}
+    )
     history = model.fit(carried(x, single(labels)), batch_size=6, verbose=0).history
     assert np.isnan(history["kd_loss"][0])
