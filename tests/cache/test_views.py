@@ -76,6 +76,7 @@ def test_all_views_come_before_one_comes_again_and_in_changing_orders(tmp_path):
     assert len(set(map(tuple, orders))) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.alike
 def test_the_order_follows_the_seed(tmp_path):
     orders = []

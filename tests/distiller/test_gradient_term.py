@@ -96,6 +96,7 @@ def test_one_output_is_compared_as_it_is_and_a_sigmoid_by_its_logit():
     assert value(*nets, examples(16)[0]) == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.slow
 @jit
 def test_fit_brings_the_gradients_nearer_and_leaves_the_teacher_alone(jit_compile):
     student, teacher = rich_net(6, 0), rich_net(5, 1)

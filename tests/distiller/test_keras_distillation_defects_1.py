@@ -21,6 +21,7 @@ from models_for_tests import (
     sgd,
     softmax,
 )
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.losses import FitNetLoss, RegressionLoss, SoftCrossEntropyLoss
@@ -161,7 +162,7 @@ def logs_at_end(model, x):
 
 @pytest.mark.alike
 @core
-@pytest.mark.parametrize(
+@first_of(
     "weights", [{"sample_weight": np.zeros(12)}, {"class_weight": dict.fromkeys(range(3), 0.0)}]
 )
 def test_weights_of_zero_give_zero_loss_and_no_movement(weights):

@@ -98,6 +98,7 @@ def test_a_loss_own_part_is_trained_and_stays_out_of_the_student():
     assert not ours & {id(v) for v in model.student.variables}
 
 
+@pytest.mark.slow
 @first_of(
     "loss",
     [LearnedLoss(layers=LAYERS), JointLoss(layers={"hidden": "hidden", "scores": "scores"})],

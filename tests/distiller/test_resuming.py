@@ -67,6 +67,7 @@ def assert_same_end(resumed, history, whole):
         np.testing.assert_allclose(values, unbroken_history[name][2:], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 @first_of("dropout", [0.0, 0.5])
 @first_of("optimizer", [keras.optimizers.Adam, keras.optimizers.SGD])
 def test_a_saved_distiller_goes_on_where_it_stopped(tmp_path, optimizer, dropout):

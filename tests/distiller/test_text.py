@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import EAGER
+from variants import first_of
 
 from keras_kd import Distiller, TeacherCache, export_student
 from keras_kd.losses import AttentionLoss, HiddenStateLoss, MiniLMLoss
@@ -139,7 +140,7 @@ def test_a_cache_of_a_teacher_of_ids_refuses_strings(tmp_path):
         TeacherCache(tmp_path, bert()).label((texts, LABELS))
 
 
-@pytest.mark.parametrize("loss", [HiddenStateLoss, AttentionLoss, MiniLMLoss])
+@first_of("loss", [HiddenStateLoss, AttentionLoss, MiniLMLoss])
 def test_places_that_cannot_correspond_are_refused(loss):
     student = text_transformer(6, 12, 2, width=8, heads=2, name="student")
     layers = {"block2": "transformer_layer_1"}
