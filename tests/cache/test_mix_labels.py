@@ -92,6 +92,7 @@ def test_images_labels_teacher_and_weights_have_one_partner_and_one_coefficient(
     assert len(shares) >= 3 and np.ptp(shares) > 0.05
 
 
+@pytest.mark.alike
 def test_a_seed_gives_the_same_mixture_again():
     runs = [
         mixed(MixLabels(keras.layers.MixUp(alpha=0.8, seed=seed)), teacher_logits(), y_true())

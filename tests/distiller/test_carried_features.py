@@ -85,7 +85,8 @@ def test_carried_values_teach_what_the_teacher_does(names):
     expected = fit(live, {"inputs": x["inputs"], "index": x["index"]}, y)
     told = make(nets(kind)[0], None, [weighing_little(name) for name in names])
     history = fit(told, x, y)
-    assert_same_run(live, told, expected, history)
+    # Several losses are summed in another order, in another trace.
+    assert_same_run(live, told, expected, history, atol=1e-6 * len(names))
     for name in names:
         first, *_, last = expected[weighing_little(name).name]
         assert first != last

@@ -114,6 +114,7 @@ def test_a_transformer_decoder_is_read_by_path():
         find_attention(model, model.get_layer("decoder"), tap, "student")
 
 
+@pytest.mark.alike
 @first_of("jit_compile", [False, True], ids=["plain", "xla"])
 def test_a_bert_is_distilled_by_its_attention(jit_compile):
     teacher, student = bert(0, 2, 8, dropout=0.1), bert(1, 1, 4)

@@ -68,6 +68,7 @@ def test_a_residual_net_is_folded_whole_and_the_model_stays():
         np.testing.assert_array_equal(weight, was)
 
 
+@pytest.mark.alike
 def test_what_does_not_follow_a_linear_layer_stays():
     model = with_statistics(wide_resnet((16, 16, 3), 10, depth=10, widen=1))
     folded = fold_batch_normalization(model)
@@ -95,6 +96,7 @@ def test_a_sequential_model_is_folded():
     assert_same_outputs(model, folded)
 
 
+@pytest.mark.alike
 def test_it_teaches_what_the_teacher_teaches():
     teacher = with_statistics(resnet((8, 8, 3), 3, depth=8, width=4, name="teacher"))
     x = np.random.default_rng(0).normal(size=(16, 8, 8, 3)).astype("float32")
