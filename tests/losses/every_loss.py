@@ -4,10 +4,12 @@ import hypothesis
 import keras
 import numpy as np
 import pytest
-from gradients import FLOAT64_STAYS, float64
+from gradients import FLOAT64_STAYS, compiled, float64
 
 from keras_kd import losses
 from keras_kd.losses.response_loss import ResponseLoss
+
+ON_JAX = keras.backend.backend() == "jax"
 
 # The losses that compare any two values of one shape; those of other values inherit `contract.py`.
 NAMES = (
@@ -70,11 +72,41 @@ def labels_for(shape):
 
 
 def run(loss, teacher, student, *args, **context):
-    """The loss' value as float64 NumPy."""
+    """The loss' value as float64 NumPy; JAX compiles the loss whole."""
     with float64():
-        return np.asarray(
-            keras.ops.convert_to_numpy(loss(teacher, student, *args, **context)), "float64"
-        )
+        if ON_JAX and _can_be_compiled(teacher, student, context):
+            value = _compiled(loss, teacher, student, args, context)(teacher, student)
+        else:
+            value = loss(teacher, student, *args, **context)
+        return np.asarray(keras.ops.convert_to_numpy(value), "float64")
+
+
+def _can_be_compiled(teacher, student, context):
+    """Whether what is given are arrays, and nothing is remembered or drawn of them."""
+    arrays = all(isinstance(x, np.ndarray) for x in keras.tree.flatten([teacher, student]))
+    return arrays and not context.get("training") and "index" not in context
+
+
+def _compiled(loss, teacher, student, args, context):
+    make_parts(loss, teacher, student, context)
+    if args or context or "part" in loss.asks:  # labels are checked where they can be read
+        return compiled(lambda *values: loss(*values, *args, **context))
+    key = (type(loss), repr(loss.get_config()))
+    return _COMPILED.setdefault(key, compiled(loss))
+
+
+_COMPILED = {}
+
+
+def make_parts(loss, teacher, student, context=()):
+    """Makes the weights of a loss that is used alone, outside of what is compiled."""
+    if "part" not in loss.asks or "part" in context:
+        return
+    pairs = [(teacher, student)]
+    if isinstance(student, list | tuple) and not loss.joint:
+        pairs = zip(teacher, student, strict=True)
+    for number, pair in enumerate(pairs):
+        loss._alone.part(number, *pair)
 
 
 def assert_formula(loss, expected, teacher, student, *, rounding=1.0, **context):

@@ -8,7 +8,6 @@ Teachers are wider than students; `heads` may differ.
 import functools
 
 import keras
-import numpy as np
 from keras import layers
 
 CLASSES = 10
@@ -46,7 +45,7 @@ def student_net():
 def teacher_net():
     net = convolutional(5, seed=6, name="teacher")
     head = net.get_layer("logits")  # an untrained net hardly tells its classes apart
-    head.kernel.assign(8.0 * np.asarray(keras.ops.convert_to_numpy(head.kernel)))
+    head.kernel.assign(8.0 * head.kernel.numpy())
     return net
 
 

@@ -3,11 +3,10 @@
 import keras
 import numpy as np
 from gradients import float64
-from keras import ops
 
 
 def weights(layer):
-    return [np.asarray(ops.convert_to_numpy(w), "float64") for w in layer.weights]
+    return [np.asarray(w.numpy(), "float64") for w in layer.weights]
 
 
 def shake(part, seed=0):

@@ -149,6 +149,7 @@ def test_the_distance_is_kl_or_mse():
     assert (copy.distance, copy.side, copy.weight) == ("mse", "attention_logits", 1.0)
 
 
+@pytest.mark.alike
 def test_models_of_different_lengths_are_refused_at_once():
     student, teacher = attending(6, 2, 5, "student"), attending(8, 2, 6, "teacher")
     inputs = keras.Input((8, 8, 1))

@@ -82,7 +82,8 @@ def test_cc_loss_permutes_with_the_batch_and_sees_no_rotation_or_scale(seed):
 
 def test_cc_loss_without_embeddings_is_zero_for_a_student_that_equals_its_teacher():
     teacher, _ = draw((5, 4))
-    assert run(CCLoss(dim=None), teacher, teacher) == 0.0
+    # Compiled, the two correlations may differ by a rounding, whose square is 1e-14.
+    assert run(CCLoss(dim=None), teacher, teacher) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_cc_loss_of_dead_samples_is_finite_with_a_finite_gradient():
@@ -130,6 +131,7 @@ class TestCCLoss(LossContract):
     layers = {"pool": "pool"}
     equal_is_zero = False  # each side has an embedding of its own
 
+    @pytest.mark.alike
     def test_both_embeddings_learn_and_the_teacher_does_not(self):
         distiller = self.distiller()
         distiller.compile(keras.optimizers.Adam(1e-3), **EAGER)

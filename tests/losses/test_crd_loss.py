@@ -20,7 +20,8 @@ COMPILED = {"jit_compile": keras.backend.backend() == "jax"}
 
 
 def array(x):
-    return np.asarray(ops.convert_to_numpy(x), "float64")
+    x = x.numpy() if isinstance(x, keras.Variable) else ops.convert_to_numpy(x)
+    return np.asarray(x, "float64")
 
 
 def unit(x):

@@ -25,7 +25,7 @@ def strength(step, steps):
 
 
 def number(variable):
-    return float(ops.convert_to_numpy(variable))
+    return float(ops.convert_to_numpy(1.0 * variable))
 
 
 def distiller(loss, **compiled):

@@ -5,7 +5,6 @@ from contract import LossContract
 from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from formulas import per_sample
 from gradients import gradient
-from keras import ops
 from models_for_tests import cross_entropy
 from nets_for_losses import digits, student_net, teacher_net
 from networks import row, shake
@@ -84,6 +83,7 @@ def test_ft_loss_is_the_papers_formulas(shape, p, seed, dtype):
 
 
 @pytest.mark.parametrize(("rate", "width"), [(0.5, 3), (0.75, 4), (2.0, 12), (0.01, 1)])
+@pytest.mark.alike
 def test_the_factor_has_a_part_of_the_teachers_width(rate, width):
     part = FTLoss(rate).make_part((None, 4, 4, 6), (None, 4, 4, 3))
     assert part.encoder.output_width == part.translator.output_width == width
@@ -171,7 +171,7 @@ def test_the_papers_two_stages_in_one_fit():
         def on_epoch_begin(self, epoch, logs=None):
             parts = (distiller.student.trainable_variables, part.translator.trainable_variables)
             parts = (*parts, part.encoder.weights + part.decoder.weights)
-            seen.append([[np.copy(ops.convert_to_numpy(w)) for w in each] for each in parts])
+            seen.append([[w.numpy() for w in each] for each in parts])
 
         on_train_end = on_epoch_begin
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, every_shape, in_both_dtypes, run, two_seeds
-from keras import ops
 from nets_for_losses import student_net, teacher_net
 
 from keras_kd import Distiller
@@ -87,7 +86,7 @@ def test_the_margin_of_a_batch_norm_is_the_mean_below_0_of_its_distribution(mean
     norm.beta.assign([mean])
     norm.gamma.assign([deviation])
     part = OFDLoss(dtype="float64").make_part((None, 2, 2, 1), (None, 2, 2, 1), norm)
-    found = float(ops.convert_to_numpy(part.margin)[0])
+    found = float(part.margin.numpy()[0])
     # The rule's own error, relative, and beta's and gamma's, which are float32.
     assert found == pytest.approx(mean_below_0(float(np.float32(mean)), abs(deviation)), rel=1e-4)
     assert -math.inf < found < 0.0
@@ -99,13 +98,13 @@ def test_a_batch_norm_without_scale_or_spread_has_a_margin():
     plain.build((None, 2))
     part = OFDLoss().make_part((None, 2), (None, 2), plain)
     # E[x | x < 0] of a standard normal distribution
-    np.testing.assert_allclose(ops.convert_to_numpy(part.margin), [-math.sqrt(2 / math.pi)] * 2)
+    np.testing.assert_allclose(part.margin.numpy(), [-math.sqrt(2 / math.pi)] * 2)
     flat = keras.layers.BatchNormalization()
     flat.build((None, 2))
     flat.gamma.assign([0.0, 0.0])
     flat.beta.assign([-3.0, 4.0])
     part = OFDLoss().make_part((None, 2), (None, 2), flat)
-    np.testing.assert_allclose(ops.convert_to_numpy(part.margin), [-3.0, 0.0])
+    np.testing.assert_allclose(part.margin.numpy(), [-3.0, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_margins_come_from_the_teachers_batch_norm_where_its_output_is_read(tap,
     assert (part.margin is not None) == known
     if known:
         expected = [mean_below_0(mean, 1.0) for mean in np.linspace(-1.0, 1.0, 10)]
-        np.testing.assert_allclose(ops.convert_to_numpy(part.margin), expected, rtol=1e-4)
+        np.testing.assert_allclose(part.margin.numpy(), expected, rtol=1e-4)
     for weight, was in zip(teacher.get_weights(), before, strict=True):
         np.testing.assert_array_equal(weight, was)
 

@@ -110,6 +110,7 @@ def test_deeper_stages_learn_from_the_teachers_shallow_ones():
 
 
 @pytest.mark.parametrize(("mid", "width"), [(None, 3), (7, 7)])
+@pytest.mark.alike
 def test_the_fusion_is_as_wide_as_the_deepest_map_unless_told(mid, width):
     part = ReviewKDLoss(mid).make_part(
         [(None, 4, 4, 2), (None, 2, 2, 8)], [(None, 4, 4, 2), (None, 2, 2, 3)]

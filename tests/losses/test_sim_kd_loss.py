@@ -59,6 +59,7 @@ def test_sim_kd_loss_of_a_silent_student_is_the_teachers_mean_square():
 
 
 @pytest.mark.parametrize(("factor", "narrow"), [(2, 4), (1, 8), (3, 2), (100, 1)])
+@pytest.mark.alike
 def test_the_projector_is_narrow_in_the_middle(factor, narrow):
     part = SimKDLoss(factor).make_part((None, 4, 4, 8), (None, 4, 4, 3))
     kernels = [w.shape for w in part.weights if w.name == "kernel"]
@@ -75,6 +76,7 @@ def test_sim_kd_loss_of_dead_maps_has_a_finite_gradient():
 
 @pytest.mark.parametrize("shape", [(2, 4, 4), (2, 4, 3, 4)], ids=str)
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.alike
 def test_sim_kd_loss_leaves_padding_out(shape, training):
     teacher, student = draw_pair(shape, (*shape[:-1], 3))
     loss = SimKDLoss(reduction=None)

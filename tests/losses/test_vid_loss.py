@@ -12,7 +12,7 @@ pytestmark = pytest.mark.core
 
 
 def numbers(part):
-    return [np.asarray(ops.convert_to_numpy(w), "float64") for w in part.weights]
+    return [np.asarray(w.numpy(), "float64") for w in part.weights]
 
 
 def variational(teacher, student, part, eps=1e-5):
