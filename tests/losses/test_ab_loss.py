@@ -35,6 +35,7 @@ def test_ab_loss_is_the_papers_formula(margin, shape, seed, dtype):
     assert_formula(loss, boundaries(teacher, student, margin), teacher, student)
 
 
+@pytest.mark.alike
 def test_ab_loss_by_hand():
     # Right by more than the margin 0; right by 0.5: 0.25; wrong by 1: 4; a teacher at 0 is off: 1.
     teacher, student = np.array([[5.0, -0.1, 2.0, 0.0]]), np.array([[1.5, -0.5, -1.0, 0.0]])
@@ -66,11 +67,13 @@ def test_ab_loss_leaves_padding_out():
     np.testing.assert_allclose(each, expected, rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_ab_loss_refuses_other_shapes():
     with pytest.raises(ValueError, match=r"one shape.*Received: teacher=\(2, 4\), student="):
         ABLoss()(np.ones((2, 4)), np.ones((2, 3)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.inf])
 def test_a_margin_that_is_not_above_0_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`margin` must be .* Received: margin="):

@@ -36,6 +36,7 @@ def test_at_loss_is_the_papers_formula(p, shape, seed, dtype):
     assert_formula(loss, attention_transfer(teacher, student, p), teacher, student)
 
 
+@pytest.mark.alike
 def test_at_loss_of_two_maps_that_look_elsewhere():
     # Unit maps (1, 0, 0, 0) and (0, 1, 0, 0) differ by a square of 1 at two of four positions.
     teacher, student = np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 2, 1))
@@ -43,6 +44,7 @@ def test_at_loss_of_two_maps_that_look_elsewhere():
     assert run(ATLoss(), teacher, student) == pytest.approx(0.5)
 
 
+@pytest.mark.alike
 def test_at_loss_compares_models_of_different_width():
     teacher, _ = draw((2, 3, 4, 8))
     _, student = draw((2, 3, 4, 5))
@@ -50,6 +52,7 @@ def test_at_loss_compares_models_of_different_width():
     assert run(ATLoss(), teacher, student) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.alike
 @properties
 @given(
     hnp.arrays("float64", (2, 3, 2), elements=st.floats(0.01, 10.0)),
@@ -64,6 +67,7 @@ def test_at_loss_does_not_see_how_loud_a_model_is(values, scale_t, scale_s):
     assert scaled == pytest.approx(run(loss, values, student), rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
 def test_at_loss_is_zero_for_a_student_that_equals_its_teacher(p):
     teacher, _ = draw((2, 3, 3, 4))
@@ -116,22 +120,26 @@ def test_at_loss_with_a_mask_of_frames_leaves_whole_frames_out():
     np.testing.assert_allclose(each, expected, rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_at_loss_needs_positions():
     with pytest.raises(ValueError, match=r"needs maps .* Received: student=\(2, 3\)"):
         ATLoss()(np.ones((2, 3)), np.ones((2, 3)))
 
 
+@pytest.mark.alike
 def test_at_loss_refuses_maps_of_different_resolution():
     with pytest.raises(ValueError, match=r"one shape.*Received: teacher=\(2, 4, 4\)"):
         ATLoss()(np.ones((2, 4, 4, 8)), np.ones((2, 2, 2, 8)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.0, 0.5, -2.0, np.nan, np.inf])
 def test_a_power_below_1_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`p` must be .* Received: p="):
         ATLoss(p=wrong)
 
 
+@pytest.mark.alike
 def test_at_loss_weighs_1000_unless_told():
     assert ATLoss().weight == 1000.0
     assert ATLoss(weight=1).weight == 1.0

@@ -64,6 +64,7 @@ def test_heads_are_averaged_where_their_number_differs(distance):
     assert_formula(AttentionLoss(distance, reduction=None), expected, teacher, student)
 
 
+@pytest.mark.alike
 @two_seeds
 @pytest.mark.parametrize("distance", ["kl", "mse"])
 def test_attention_loss_does_not_see_the_order_of_heads(distance, seed):

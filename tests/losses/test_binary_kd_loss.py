@@ -58,6 +58,7 @@ def test_binary_kd_is_exact_at_a_logit_gap_of_1000(sign, dtype):
     np.testing.assert_allclose(slope, [[-4.0 * sign]], rtol=1e-6)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, temperatures)
 def test_binary_kd_is_never_negative(teacher, student, t):
@@ -65,6 +66,7 @@ def test_binary_kd_is_never_negative(teacher, student, t):
     assert run(BinaryKDLoss(temperature=t, dtype="float64"), teacher, student) >= -1e-11
 
 
+@pytest.mark.alike
 @properties
 @given(logits, temperatures)
 def test_binary_kd_is_zero_for_a_student_that_equals_its_teacher(values, t):

@@ -55,6 +55,7 @@ def test_bounded_regression_asks_the_student_to_win_by_the_margin():
     assert counted == pytest.approx(0.81, rel=1e-6)
 
 
+@pytest.mark.alike
 def test_bounded_regression_is_zero_for_a_student_that_equals_its_teacher():
     teacher, _ = draw((4, 2))
     assert run(BoundedRegressionLoss(), teacher, teacher, labels=labels_for((4, 2))) == 0.0
@@ -75,11 +76,13 @@ def test_bounded_regression_without_labels_says_so():
         BoundedRegressionLoss()(np.ones((2, 1)), np.ones((2, 1)))
 
 
+@pytest.mark.alike
 def test_bounded_regression_refuses_labels_of_another_shape():
     with pytest.raises(ValueError, match=r"\(labels\).*Received: teacher=\(2, 3\), student=\(2, 1"):
         BoundedRegressionLoss()(np.ones((2, 1)), np.ones((2, 1)), labels=np.ones((2, 3)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
 def test_a_margin_below_0_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`margin` must be .* Received: margin="):

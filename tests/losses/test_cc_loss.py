@@ -80,6 +80,7 @@ def test_cc_loss_permutes_with_the_batch_and_sees_no_rotation_or_scale(seed):
     np.testing.assert_allclose(turned, expected, rtol=1e-4)
 
 
+@pytest.mark.alike
 def test_cc_loss_without_embeddings_is_zero_for_a_student_that_equals_its_teacher():
     teacher, _ = draw((5, 4))
     # Compiled, the two correlations may differ by a rounding, whose square is 1e-14.
@@ -110,6 +111,7 @@ def test_cc_loss_wants_vectors(dim):
         CCLoss(dim=dim)(np.ones((2, 3)), np.ones((2, 4, 3)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [{"gamma": 0.0}, {"dim": 0}, {"weight": -1.0}], ids=str)
 def test_cc_loss_refuses_arguments_out_of_range(wrong):
     (name,) = wrong

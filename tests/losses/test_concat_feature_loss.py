@@ -63,6 +63,7 @@ def test_concat_feature_loss_is_its_formula(teacher_shapes, student_shapes, seed
     assert_formula(loss, expected, teachers, students, part=part)
 
 
+@pytest.mark.alike
 def test_concat_feature_loss_by_hand():
     # Squares 1, 4, 0 over three channels.
     teachers, students = [[[1.0]], [[2.0, 3.0]]], [[[0.0, 0.0]], [[3.0]]]
@@ -111,6 +112,7 @@ def test_concat_feature_loss_leaves_padding_out_where_it_averages():
         loss(teachers[::-1], students, mask=masks)
 
 
+@pytest.mark.alike
 def test_concat_feature_loss_refuses_values_of_different_rank():
     with pytest.raises(ValueError, match=r"values of one rank.*Received: shapes=\[\(2, 3\)"):
         ConcatFeatureLoss()([np.ones((2, 3))], [np.ones((2, 4, 3))])

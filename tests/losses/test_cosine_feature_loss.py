@@ -39,6 +39,7 @@ def test_cosine_loss_of_known_angles(student, expected):
     assert loss == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.alike
 @properties
 @given(features, features, st.floats(1e-9, 1e9), st.floats(1e-9, 1e9))
 def test_cosine_loss_does_not_see_lengths(teacher, student, scale_t, scale_s):
@@ -57,6 +58,7 @@ def test_cosine_loss_lies_between_0_and_2(teacher, student):
         assert (each <= 2.0 + 1e-6).all()
 
 
+@pytest.mark.alike
 def test_cosine_loss_is_zero_for_a_student_that_equals_its_teacher():
     teacher, _ = draw((3, 4, 5))
     assert run(CosineFeatureLoss(), teacher, teacher) == pytest.approx(0.0, abs=1e-6)
@@ -76,6 +78,7 @@ def test_a_dead_vector_has_cosine_0_and_a_gradient_of_ordinary_size(shape):
     assert dead[0] == 1.0
 
 
+@pytest.mark.alike
 def test_cosine_loss_refuses_features_of_different_width():
     with pytest.raises(ValueError, match=r"one shape.*Received: teacher=\(2, 8\), student=\(2, 4"):
         CosineFeatureLoss()(np.ones((2, 8)), np.ones((2, 4)))

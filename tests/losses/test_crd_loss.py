@@ -80,6 +80,7 @@ def reading_negatives(part, drawn):
 
 
 # Few negatives of many samples are gathered as vectors, many of few as scores.
+@pytest.mark.alike
 @pytest.mark.parametrize("size, negatives", [(12, 5), (60, 2)])
 @two_seeds
 def test_crd_loss_of_several_steps_is_the_authors(size, negatives, seed):
@@ -110,6 +111,7 @@ def test_crd_loss_of_several_steps_is_the_authors(size, negatives, seed):
     np.testing.assert_allclose(np.exp(array(part.log_z)), simulation.z, rtol=1e-4)
 
 
+@pytest.mark.alike
 def test_crd_loss_of_equal_scores_by_hand():
     # All vectors alike: p = 1 / N for every pair, so with K = 3 of N = 4 the odds are 1 to 3 for
     # each: -ln(1/4) - 3 ln(3/4), from both sides.
@@ -125,6 +127,7 @@ def test_crd_loss_of_equal_scores_by_hand():
     assert value == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.alike
 def test_negatives_are_drawn_uniformly_from_all_other_samples():
     loss = CRDLoss(5, negatives=4)
     part = loss.make_part((None, 2), (None, 2))
@@ -145,6 +148,7 @@ def test_the_memory_starts_with_rows_of_length_about_1():
     assert abs(lengths.mean() - 1.0) < 0.02
 
 
+@pytest.mark.alike
 def test_only_training_is_remembered():
     teacher, student = draw((3, 4))
     loss = CRDLoss(9, negatives=2)
@@ -171,6 +175,7 @@ def test_an_index_out_of_the_memory_is_an_error_and_is_not_remembered(wrong):
     np.testing.assert_array_equal(array(part.teacher_memory), before)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "wrong", [{"size": 1}, {"negatives": 0}, {"temperature": 0.0}, {"momentum": 1.5}, {"dim": 0}]
 )
@@ -180,6 +185,7 @@ def test_crd_loss_refuses_arguments_out_of_range(wrong):
         CRDLoss(**{"size": 10, "negatives": 1, **wrong})
 
 
+@pytest.mark.alike
 def test_crd_loss_refuses_more_negatives_than_there_are_other_samples():
     with pytest.raises(ValueError, match=r"`negatives` must be at most.*negatives=10, size=10"):
         CRDLoss(10, negatives=10)
@@ -231,6 +237,7 @@ class TestCRDLoss(LossContract):
         loss.make_part = with_fixed_negatives
         return loss
 
+    @pytest.mark.alike
     def test_each_sample_is_remembered_once_an_epoch(self):
         # 50 samples in shuffled batches of 16, the last of 2; nothing else moves at rate 0.
         distiller = self.distiller()

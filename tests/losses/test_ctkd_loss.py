@@ -141,6 +141,7 @@ def test_ctkd_is_finite_at_a_logit_gap_of_1000():
     np.testing.assert_allclose(slope, [[-4.0, 4.0]], rtol=1e-5)
 
 
+@pytest.mark.alike
 @two_seeds
 def test_ctkd_does_not_see_a_shift_of_the_logits(seed):
     teacher, student = draw((3, 5), seed)
@@ -156,6 +157,7 @@ def test_ctkd_of_masked_tokens_is_that_of_the_others():
     assert run(CTKDLoss(10), teacher, student, mask=mask) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [

@@ -47,6 +47,7 @@ def test_cwd_loss_of_a_channel_in_two_places_one_to_three():
     assert run(CWDLoss(1.0), teacher, student) == pytest.approx(kl / 2, rel=1e-5)
 
 
+@pytest.mark.alike
 def test_cwd_loss_does_not_see_a_constant_added_to_a_channel():
     teacher, student = draw((2, 3, 3, 4))
     shift = np.array([100.0, -3.0, 0.5, 7.0])
@@ -84,6 +85,7 @@ def test_cwd_loss_needs_maps_of_one_shape():
         CWDLoss()(np.ones((2, 4, 4, 8)), np.ones((2, 4, 4, 3)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.0, -2.0, np.nan])
 def test_a_temperature_that_is_not_above_0_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`temperature` must be .* Received: temperature="):

@@ -47,6 +47,7 @@ def test_dist_over_classes_alone_is_each_samples_own():
     assert_formula(loss, np.array(expected), teacher, student)
 
 
+@pytest.mark.alike
 def test_dist_by_hand():
     # Rows: p_t = (1/2, 3/10, 1/5), p_s = (2/5, 2/5, 1/5) have correlation 2 / sqrt(7); over two
     # samples correlation is 1 or -1: class 0 falls in both, class 1 and 2 rise in one of them.
@@ -58,6 +59,7 @@ def test_dist_by_hand():
     assert intra == pytest.approx((0.0 + 2.0 + 2.0) / 3.0, rel=1e-5)
 
 
+@pytest.mark.alike
 def test_dist_weighs_2_with_both_parts_1_at_temperature_1_even_inside_a_distiller():
     loss = DISTLoss()
     assert (loss.weight, loss.beta, loss.gamma) == (2.0, 1.0, 1.0)
@@ -69,6 +71,7 @@ def test_dist_weighs_2_with_both_parts_1_at_temperature_1_even_inside_a_distille
     assert value == pytest.approx(relations(teacher, student, 1.0, 1.0, 3.0), rel=1e-4)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits)
 def test_dist_is_between_0_and_twice_its_weights(teacher, student):
@@ -76,6 +79,7 @@ def test_dist_is_between_0_and_twice_its_weights(teacher, student):
     assert -1e-6 <= value <= 8.0 + 1e-6
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_dist_does_not_see_a_shift_of_the_logits(teacher, student, shift_t, shift_s):
@@ -84,6 +88,7 @@ def test_dist_does_not_see_a_shift_of_the_logits(teacher, student, shift_t, shif
     assert shifted == pytest.approx(run(loss, teacher, student), rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, st.permutations(range(5)))
 def test_dist_does_not_see_the_order_of_samples(teacher, student, order):
@@ -92,6 +97,7 @@ def test_dist_does_not_see_the_order_of_samples(teacher, student, order):
     assert moved == pytest.approx(run(loss, teacher, student), rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.alike
 def test_dist_over_the_batch_does_not_see_a_scale_of_a_class():
     # p_s[:, c] = a_c p_t[:, c] keeps all correlations over the batch at 1.
     p = np.array([[0.3, 0.5, 0.2], [0.4, 0.3, 0.3], [0.2, 0.6, 0.2]])
@@ -102,6 +108,7 @@ def test_dist_over_the_batch_does_not_see_a_scale_of_a_class():
     assert values == pytest.approx(third / 3.0, rel=1e-5)
 
 
+@pytest.mark.alike
 def test_dist_of_a_batch_of_one_compares_classes_alone():
     teacher, student = draw((1, 5))
     expected = 1.0 - np.corrcoef(softmax(teacher[0]), softmax(student[0]))[0, 1]
@@ -162,6 +169,7 @@ def test_dist_leaves_padding_out_however_much_there_is():
     np.testing.assert_array_equal(slope, np.zeros(slope.shape))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", ["beta", "gamma"])
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
 def test_a_wrong_weight_is_refused(name, wrong):

@@ -64,6 +64,7 @@ def test_the_student_may_be_its_own_teacher_without_a_gradient_to_the_second(cls
     np.testing.assert_allclose(both, alone, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.alike
 @every_loss_and_shape
 def test_without_reduction_there_is_one_value_per_sample_or_token(cls, shape):
     teacher, student = draw(shape)
@@ -71,6 +72,7 @@ def test_without_reduction_there_is_one_value_per_sample_or_token(cls, shape):
     assert each.shape == (shape[:1] if sums_tokens(cls) else shape[:-1])
 
 
+@pytest.mark.alike
 @every_loss
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_large_activations_in_half_precision_stay_finite(cls, dtype):
@@ -97,6 +99,7 @@ def reloaded(loss):
     return keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
 
 
+@pytest.mark.alike
 @every_loss
 def test_a_reloaded_loss_is_the_same_loss(cls):
     layers = {"conv": Tap("backbone/stage2", side="input"), Tap("pool", call=1): "pool"}
@@ -112,6 +115,7 @@ def test_a_reloaded_loss_is_the_same_loss(cls):
         )
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "loss",
     [
@@ -132,6 +136,7 @@ def test_a_reloaded_loss_keeps_its_own_arguments(loss):
     assert run(copy, teacher, student, labels=labels) == run(loss, teacher, student, labels=labels)
 
 
+@pytest.mark.alike
 @every_loss
 def test_a_config_can_be_written_as_json(cls):
     import json
@@ -141,6 +146,7 @@ def test_a_config_can_be_written_as_json(cls):
     assert copy.layers == {Tap("a"): "b"}
 
 
+@pytest.mark.alike
 @every_loss
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
 def test_a_weight_below_0_or_not_finite_is_refused(cls, wrong):
@@ -148,35 +154,41 @@ def test_a_weight_below_0_or_not_finite_is_refused(cls, wrong):
         cls(weight=wrong)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [True, "1", None])
 def test_a_weight_that_is_no_number_is_refused(wrong):
     with pytest.raises(TypeError, match=r"`weight` must be .* Received: weight="):
         KDLoss(weight=wrong)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [{}, [], "conv", ["conv"], [("a", "b")], 3])
 def test_layers_that_are_no_pairs_are_refused(wrong):
     with pytest.raises(ValueError, match=r"`layers` must be a dict .* Received: layers="):
         FitNetLoss(layers=wrong)
 
 
+@pytest.mark.alike
 def test_a_reduction_that_keras_does_not_have_is_refused():
     with pytest.raises(ValueError, match=r"Received: reduction=average"):
         KDLoss(reduction="average")
 
 
+@pytest.mark.alike
 @every_loss
 def test_values_of_different_rank_are_refused(cls):
     with pytest.raises(ValueError, match=r"one shape.* Received: teacher="):
         cls()(np.ones((2, 3, 3, 4)), np.ones((2, 3, 4)), labels=np.ones((2, 3, 4)))
 
 
+@pytest.mark.alike
 def test_a_formula_that_returns_a_scalar_is_refused():
     message = r"ScalarLoss.call\(\) must return one value per sample.* Received: shape=\(\)"
     with pytest.raises(ValueError, match=message):
         ScalarLoss()(*draw((2, 3)))
 
 
+@pytest.mark.alike
 @every_loss
 def test_a_misspelt_argument_of_the_call_is_refused(cls):
     with pytest.raises(
@@ -211,6 +223,7 @@ def test_a_formula_gets_what_it_names_and_nothing_else():
     np.testing.assert_array_equal(given, [3.0, 6.0])
 
 
+@pytest.mark.alike
 def test_names_are_the_class_names_in_snake_case():
     names = {cls.__name__: cls().name for cls in CLASSES}
     assert names == {

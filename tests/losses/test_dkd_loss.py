@@ -59,6 +59,7 @@ def test_dkd_is_the_papers_formula(weights, shape, seed, dtype):
     )
 
 
+@pytest.mark.alike
 def test_dkd_by_hand():
     # p_t = (1/2, 3/8, 1/8), p_s = (1/4, 3/8, 3/8), target 0. Coins: (1/2, 1/2) and (1/4, 3/4),
     # KL = 1/2 ln 2 + 1/2 ln(2/3). Others: (3/4, 1/4) and (1/2, 1/2), KL = 3/4 ln(3/2) - 1/4 ln 2.
@@ -82,6 +83,7 @@ def test_dkd_weighs_the_target_1_and_the_others_8_at_temperature_4_unless_told()
     assert told == pytest.approx(81.0 * (tckd + 8.0 * nckd).mean(), rel=1e-4)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, classes, temperatures)
 def test_dkd_takes_hintons_loss_apart(teacher, student, labels, t):
@@ -96,6 +98,7 @@ def test_dkd_takes_hintons_loss_apart(teacher, student, labels, t):
     np.testing.assert_allclose(tckd + (1.0 - p_target) * nckd, kd, rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, classes, st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_dkd_does_not_see_a_shift_of_the_logits(teacher, student, labels, shift_t, shift_s):
@@ -104,6 +107,7 @@ def test_dkd_does_not_see_a_shift_of_the_logits(teacher, student, labels, shift_
     assert shifted == pytest.approx(run(loss, teacher, student, labels=labels), rel=1e-8, abs=1e-8)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, classes, temperatures)
 def test_dkd_is_never_negative(teacher, student, labels, t):
@@ -173,6 +177,7 @@ def test_dkd_needs_labels_that_fit():
         DKDLoss()(np.zeros((3, 1)), np.zeros((3, 1)), labels=np.zeros(3, "int32"))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "labels", [[0, 4, 1] * 4, pytest.param([0, -1, 1] * 4, marks=pytest.mark.slow)], ids=str
 )
@@ -186,6 +191,7 @@ def test_a_wrong_label_in_a_compiled_step_is_seen_in_the_loss(labels):
     assert np.isfinite(distiller.fit(x, y, sample_weight=real, verbose=0).history["kd_loss"][0])
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", ["alpha", "beta"])
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
 def test_a_wrong_weight_is_refused(name, wrong):

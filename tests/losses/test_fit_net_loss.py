@@ -26,18 +26,21 @@ def test_fit_net_loss_of_maps_that_differ_by_3_everywhere_is_9():
     np.testing.assert_allclose(slope, np.full(teacher.shape, 6.0 / 72.0), rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_fit_net_loss_is_zero_for_a_student_that_equals_its_teacher():
     teacher, _ = draw((2, 3, 4))
     assert run(FitNetLoss(), teacher, teacher) == 0.0
     assert run(FitNetLoss(), np.zeros((2, 3, 4)), np.zeros((2, 3, 4))) == 0.0
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("student", [(2, 4, 4, 3), (2, 4, 8), (2, 1, 1, 8)])
 def test_fit_net_loss_refuses_maps_of_different_shape(student):
     with pytest.raises(ValueError, match=r"one shape.*Received: teacher=\(2, 4, 4, 8\), student="):
         FitNetLoss()(np.ones((2, 4, 4, 8)), np.ones(student))
 
 
+@pytest.mark.alike
 def test_fit_net_loss_weighs_100_unless_told():
     assert FitNetLoss().weight == 100.0
     assert FitNetLoss(weight=0).weight == 0.0

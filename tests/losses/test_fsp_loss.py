@@ -69,6 +69,7 @@ def test_fsp_loss_max_pools_the_larger_map(deeper_is_larger):
     assert_formula(FSPLoss(reduction=None), expected, teachers, students)
 
 
+@pytest.mark.alike
 def test_fsp_loss_by_hand():
     # G_t = (1 * 3 + 2 * 4) / 2 = 5.5, G_s = (1 * 1 + 1 * 1) / 2 = 1: 4.5^2.
     teachers = [np.array([[[1.0], [2.0]]]), np.array([[[3.0], [4.0]]])]
@@ -112,6 +113,7 @@ def test_fsp_loss_leaves_padding_out_where_it_pools():
     np.testing.assert_allclose(each, expected, rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_fsp_loss_refuses_what_has_no_flow():
     one = np.ones((2, 4, 4, 3))
     with pytest.raises(ValueError, match=r"list at least two. Received: 1 pair"):

@@ -27,6 +27,7 @@ def test_gradient_loss_is_the_papers_formula(normalize, shape, seed, dtype):
     assert_formula(loss, matching(teacher, student, normalize), teacher, student)
 
 
+@pytest.mark.alike
 def test_gradient_loss_by_hand():
     # Unit vectors (3/5, 4/5) and (1, 0): 4/25 + 16/25. Plain: (3 - 2)^2 + 4^2.
     teacher, student = np.array([[3.0, 4.0]]), np.array([[2.0, 0.0]])
@@ -55,6 +56,7 @@ def test_gradient_loss_of_zeros_is_finite(normalize):
     assert run(loss, zeros, zeros) == 0.0
 
 
+@pytest.mark.alike
 def test_what_are_no_gradients_of_samples_is_refused():
     with pytest.raises(ValueError, match=r"must have one shape.*Received: teacher=\(2, 3\)"):
         GradientLoss()(np.ones((2, 3)), np.ones((2, 4)))

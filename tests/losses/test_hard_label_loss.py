@@ -64,6 +64,7 @@ def test_hard_label_loss_gradient_with_smoothing_equals_central_differences():
     assert_gradient(lambda z: loss(teacher, z), student)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [-0.1, 1.5, np.nan, np.inf])
 def test_label_smoothing_outside_0_to_1_is_refused(wrong):
     with pytest.raises(
@@ -72,6 +73,7 @@ def test_label_smoothing_outside_0_to_1_is_refused(wrong):
         HardLabelLoss(label_smoothing=wrong)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [True, "0.1", None, [0.1]])
 def test_label_smoothing_that_is_no_number_is_refused(wrong):
     with pytest.raises(TypeError, match=r"`label_smoothing` must be .* Received: label_smoothing="):

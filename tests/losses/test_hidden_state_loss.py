@@ -39,6 +39,7 @@ def test_hidden_state_loss_leaves_padding_out():
     np.testing.assert_allclose(padded, each, rtol=1e-6)
 
 
+@pytest.mark.alike
 def test_hidden_state_loss_refuses_maps_and_other_shapes():
     with pytest.raises(ValueError, match=r"needs hidden states .* FitNetLoss is for maps"):
         HiddenStateLoss()(np.ones((2, 4, 4, 3)), np.ones((2, 4, 4, 3)))
@@ -46,6 +47,7 @@ def test_hidden_state_loss_refuses_maps_and_other_shapes():
         HiddenStateLoss()(np.ones((2, 4, 3)), np.ones((2, 4, 5)))
 
 
+@pytest.mark.alike
 def test_hidden_state_loss_weighs_1_unless_told():
     assert (HiddenStateLoss().weight, HiddenStateLoss(weight=3).weight) == (1.0, 3.0)
 

@@ -89,6 +89,7 @@ def test_ickd_loss_wants_maps_of_one_width(shapes):
         ICKDLoss()(*(np.ones(shape) for shape in shapes))
 
 
+@pytest.mark.alike
 def test_ickd_loss_weighs_2_and_a_half_unless_told():
     assert (ICKDLoss().weight, ICKDLoss(weight=1).weight) == (2.5, 1.0)
 

@@ -35,6 +35,7 @@ def test_jsd_is_the_papers_formula(temperature, beta, shape, seed, dtype):
     assert_formula(loss, expected, teacher, student, rounding=temperature**2)
 
 
+@pytest.mark.alike
 def test_jsd_by_hand():
     # p_t = (1/2, 1/2), p_s = (1, 0): m = (3/4, 1/4) and
     # JSD = 1/2 (1/2 ln(2/3) + 1/2 ln 2) + 1/2 ln(4/3).
@@ -52,6 +53,7 @@ def test_jsd_has_temperature_1_unless_told_even_inside_a_distiller():
     assert value == pytest.approx(generalised(teacher, student, 0.5, 9.0).mean(), rel=1e-3)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, betas)
 def test_jsd_is_between_0_and_the_entropy_of_beta(teacher, student, beta):
@@ -60,6 +62,7 @@ def test_jsd_is_between_0_and_the_entropy_of_beta(teacher, student, beta):
     assert -1e-11 <= value <= bound + 1e-11
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, betas)
 def test_jsd_is_the_same_with_roles_and_beta_exchanged(teacher, student, beta):
@@ -67,6 +70,7 @@ def test_jsd_is_the_same_with_roles_and_beta_exchanged(teacher, student, beta):
     assert run(one, teacher, student) == pytest.approx(run(other, student, teacher), abs=1e-11)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_jsd_does_not_see_a_shift_of_the_logits(teacher, student, shift_t, shift_s):
@@ -110,6 +114,7 @@ def test_jsd_of_masked_tokens_is_that_of_the_others():
     assert run(JSDLoss(), teacher, student, mask=mask) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [-0.1, 0.0, 1.0, 1.1, np.nan])
 def test_a_beta_that_is_no_mixture_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`beta` must be .*Received: beta="):

@@ -83,6 +83,7 @@ def test_kd_loss_of_constant_rows_is_zero_with_zero_gradient():
     np.testing.assert_allclose(slope, np.zeros((2, 3)), atol=1e-6)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, temperatures, st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_kd_loss_does_not_see_a_shift_of_the_logits(teacher, student, t, shift_t, shift_s):
@@ -91,6 +92,7 @@ def test_kd_loss_does_not_see_a_shift_of_the_logits(teacher, student, t, shift_t
     assert shifted == pytest.approx(run(loss, teacher, student), rel=1e-8, abs=1e-8)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, temperatures)
 def test_kd_loss_is_never_negative(teacher, student, t):
@@ -98,6 +100,7 @@ def test_kd_loss_is_never_negative(teacher, student, t):
     assert run(KDLoss(temperature=t, dtype="float64"), teacher, student) >= -1e-11
 
 
+@pytest.mark.alike
 @properties
 @given(logits, temperatures)
 def test_kd_loss_is_zero_for_a_student_that_equals_its_teacher(values, t):

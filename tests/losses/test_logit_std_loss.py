@@ -35,6 +35,7 @@ def test_logit_std_is_the_papers_formula(temperature, shape, seed, dtype):
     assert_formula(loss, expected, teacher, student, rounding=4.0)
 
 
+@pytest.mark.alike
 def test_logit_std_by_hand():
     # Two logits become (-1, 1) or (1, -1) whatever they are: p = 1 / (1 + e^2) and its complement,
     # KL = (1 - 2 p) * 2 where they differ.
@@ -104,6 +105,7 @@ def test_logit_std_of_masked_tokens_is_that_of_the_others():
     assert run(LogitStdLoss(), teacher, student, mask=mask) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan])
 def test_a_wrong_temperature_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`temperature` must be .* above 0\. Received: temp"):

@@ -33,6 +33,7 @@ def test_logits_mse_sees_a_shift_of_the_logits():
     assert run(LogitsMSELoss(), teacher, teacher + 2.0) == pytest.approx(4.0, rel=1e-5)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("flag", ["teacher_from_logits", "student_from_logits"])
 def test_logits_mse_refuses_probabilities_whose_logits_are_gone(flag):
     probabilities = np.full((2, 3), 1.0 / 3.0)

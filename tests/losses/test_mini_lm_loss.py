@@ -57,6 +57,7 @@ def test_mini_lm_loss_is_the_papers_formula(sizes, seed, dtype):
     np.testing.assert_allclose(each, mini_lm(teacher, student), rtol=rtol)
 
 
+@pytest.mark.alike
 def test_mini_lm_loss_by_hand():
     # Two positions, one head of size 1. Teacher: q k = (ln 3, 0) in the first row, else 0;
     # student: 0 everywhere. KL((3/4, 1/4), (1/2, 1/2)) in one of two rows; the values are alike.

@@ -44,6 +44,7 @@ def test_nkd_is_the_papers_formula(temperature, gamma, shape, seed, dtype):
     assert_formula(loss, expected, teacher, student, rounding=temperature**2, labels=labels)
 
 
+@pytest.mark.alike
 def test_nkd_by_hand():
     # p_t = (1/2, 3/8, 1/8), p_s = (1/4, 3/8, 3/8), target 0: at the target 1/2 ln 4; the others
     # (3/4, 1/4) against (1/2, 1/2): ln 2.
@@ -64,6 +65,7 @@ def test_nkd_has_temperature_1_and_gamma_1_5_unless_told_even_inside_a_distiller
     assert value == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, classes, st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_nkd_does_not_see_a_shift_of_the_logits(teacher, student, labels, shift_t, shift_s):
@@ -72,6 +74,7 @@ def test_nkd_does_not_see_a_shift_of_the_logits(teacher, student, labels, shift_
     assert shifted == pytest.approx(run(loss, teacher, student, labels=labels), rel=1e-8, abs=1e-8)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, classes)
 def test_nkd_of_the_others_is_least_where_they_are_the_teachers(teacher, student, labels):
@@ -127,6 +130,7 @@ def test_nkd_needs_labels_that_fit():
         NKDLoss()(teacher, student, labels=np.zeros(4, "int32"))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
 def test_a_wrong_gamma_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`gamma` must be .* at least 0\. Received: gamma="):

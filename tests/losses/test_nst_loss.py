@@ -45,6 +45,7 @@ def test_nst_loss_is_the_papers_formula(shape, seed, dtype):
     assert_formula(loss, nst(teacher, student), teacher, student)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("widths", [(7, 3), (3, 7), (1, 2), (20, 5)])
 def test_nst_loss_compares_models_of_different_width(widths):
     (teacher, _), (_, student) = (draw((2, 3, 2, width)) for width in widths)
@@ -52,6 +53,7 @@ def test_nst_loss_compares_models_of_different_width(widths):
     assert_formula(loss, nst(teacher, student), teacher, student)
 
 
+@pytest.mark.alike
 def test_nst_loss_of_channels_that_look_elsewhere():
     # k is 1 within each model and 0 between them: 1 + 1 - 0.
     teacher, student = np.zeros((1, 2, 2, 1)), np.zeros((1, 2, 2, 1))
@@ -95,6 +97,7 @@ def test_nst_loss_leaves_padding_out():
     np.testing.assert_allclose(each, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_nst_loss_needs_positions_that_are_the_same():
     with pytest.raises(ValueError, match=r"needs maps .* Received: student=\(2, 3\)"):
         NSTLoss()(np.ones((2, 3)), np.ones((2, 3)))
@@ -102,6 +105,7 @@ def test_nst_loss_needs_positions_that_are_the_same():
         NSTLoss()(np.ones((2, 4, 4, 8)), np.ones((2, 2, 2, 8)))
 
 
+@pytest.mark.alike
 def test_nst_loss_weighs_50_unless_told():
     assert NSTLoss().weight == 50.0
     assert NSTLoss(weight=1).weight == 1.0

@@ -52,6 +52,7 @@ def test_ofd_loss_is_the_papers_formula(margin, shape, seed, dtype):
     assert_formula(loss, expected, teacher, student)
 
 
+@pytest.mark.alike
 def test_ofd_loss_by_hand():
     # Targets 2, -1, -1, -0.5, 0: (2 - 3)^2, below a negative target 0, (-1 + 0.5)^2, at 0: 0 + 1.
     teacher = np.array([[2.0, -7.0, -1.5, -0.5, 0.0]])
@@ -59,6 +60,7 @@ def test_ofd_loss_by_hand():
     assert run(OFDLoss(-1.0), teacher, student) == pytest.approx(1.0 + 0.0 + 0.25 + 0.0 + 1.0)
 
 
+@pytest.mark.alike
 def test_ofd_loss_does_not_see_how_negative_a_silent_neuron_is():
     teacher, student = draw((3, 4, 5))
     expected = run(OFDLoss(-1.0), teacher, student)
@@ -78,6 +80,7 @@ def test_ofd_loss_takes_a_margin_for_each_channel():
     assert OFDLoss.from_config(config).margin == margins
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("mean", [-3.0, -0.2, 0.0, 0.4, 2.0, 9.0, 60.0])
 @pytest.mark.parametrize("deviation", [-1.5, 0.7, 2.0])
 def test_the_margin_of_a_batch_norm_is_the_mean_below_0_of_its_distribution(mean, deviation):
@@ -163,6 +166,7 @@ def test_ofd_loss_leaves_padding_out_of_the_sum_and_of_the_margins():
     np.testing.assert_allclose(each, expected, rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_ofd_loss_refuses_other_shapes_and_margins_of_another_width():
     with pytest.raises(ValueError, match=r"one shape.*Received: teacher=\(2, 4\), student="):
         OFDLoss()(np.ones((2, 4)), np.ones((2, 3)))
@@ -170,12 +174,14 @@ def test_ofd_loss_refuses_other_shapes_and_margins_of_another_width():
         OFDLoss([-1.0, -2.0])(np.ones((2, 4)), np.ones((2, 4)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.5, [-1.0, 1.0], math.nan])
 def test_a_margin_above_0_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`margin` must be .* Received: margin="):
         OFDLoss(wrong)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", ["-1", True, [[-1.0]]])
 def test_a_margin_that_is_no_number_is_refused(wrong):
     with pytest.raises(TypeError, match=r"`margin` must be .* Received: margin="):

@@ -11,7 +11,7 @@ from every_loss import (
 
 from keras_kd.losses import FitNetLoss, RegressionLoss
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 @every_loss

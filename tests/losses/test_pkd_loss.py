@@ -30,11 +30,13 @@ def test_pkd_loss_is_the_papers_formula(shape, seed, dtype):
     assert_formula(loss, patient(teacher, student), teacher, student)
 
 
+@pytest.mark.alike
 def test_pkd_loss_of_a_right_angle_is_2_and_of_opposites_4():
     one, other = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[0.0, 5.0], [-3.0, -3.0]])
     np.testing.assert_allclose(run(PKDLoss(reduction=None), one, other), [2.0, 4.0], rtol=1e-6)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("scale", [1e-20, 1e-3, 1e6, 1e20])
 def test_pkd_loss_does_not_see_how_long_the_vectors_are(scale):
     teacher, student = draw((3, 5))
@@ -61,6 +63,7 @@ def test_pkd_loss_leaves_padding_out():
     )
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("student", [(2, 4), (2, 3, 5)])
 def test_pkd_loss_refuses_other_shapes(student):
     with pytest.raises(ValueError, match=r"one shape.*Received: teacher=\(2, 5\), student="):

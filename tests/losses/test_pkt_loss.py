@@ -80,6 +80,7 @@ def test_pkt_loss_wants_vectors(shape):
         PKTLoss()(np.ones((2, 3)), np.ones(shape))
 
 
+@pytest.mark.alike
 def test_pkt_loss_weighs_30000_unless_told():
     assert (PKTLoss().weight, PKTLoss(weight=1).weight) == (30_000.0, 1.0)
 

@@ -64,6 +64,7 @@ def test_where_both_agree_the_gradient_is_0(gamma):
     np.testing.assert_array_equal(slope, np.zeros(values.shape))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.0, 0.5, -1.0, np.nan])
 def test_a_gamma_below_1_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`gamma` must be .*at least 1.* Received: gamma="):

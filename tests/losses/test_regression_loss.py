@@ -25,6 +25,7 @@ def test_regression_loss_of_a_3_4_5_triangle_is_25():
     np.testing.assert_allclose(slope, [[6.0, 8.0]])
 
 
+@pytest.mark.alike
 def test_regression_loss_is_zero_for_a_student_that_equals_its_teacher():
     teacher, _ = draw((4, 2))
     assert run(RegressionLoss(), teacher, teacher) == 0.0

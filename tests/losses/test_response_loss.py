@@ -92,6 +92,7 @@ def test_a_student_that_gives_small_probabilities_gets_the_gradient_of_its_logit
     np.testing.assert_allclose(gradient(through_probabilities, student), plain, rtol=1e-9)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("flag", FLAGS)
 @pytest.mark.parametrize("wrong", ["yes", "True", 2, 0.5])
 @every_response_loss
@@ -100,6 +101,7 @@ def test_a_flag_that_is_neither_true_nor_false_is_refused(cls, flag, wrong):
         cls(**{flag: wrong})
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("teacher", "student"),
     [((4, 3), (4, 2)), ((4, 1), (4, 3)), ((2, 5, 3), (2, 4, 3)), ((4, 3), (4,)), ((1, 3), (4, 3))],
@@ -139,6 +141,7 @@ def test_a_users_response_loss_receives_logits_also_of_probabilities():
     )
 
 
+@pytest.mark.alike
 def test_logits_that_say_that_they_are_probabilities_are_refused():
     teacher, student = draw((3, 4))
     with pytest.raises(ValueError, match=r"declared to return logits.*teacher_from_logits=True"):

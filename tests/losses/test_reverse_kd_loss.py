@@ -48,6 +48,7 @@ def test_reverse_kd_has_temperature_1_unless_told_even_inside_a_distiller():
     assert value == pytest.approx(reverse(teacher, student, 9.0).mean(), rel=1e-4)
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, temperatures)
 def test_reverse_kd_is_kd_with_the_roles_exchanged(teacher, student, t):
@@ -57,6 +58,7 @@ def test_reverse_kd_is_kd_with_the_roles_exchanged(teacher, student, t):
     assert value >= -1e-11
 
 
+@pytest.mark.alike
 @properties
 @given(logits, logits, st.floats(-1e3, 1e3), st.floats(-1e3, 1e3))
 def test_reverse_kd_does_not_see_a_shift_of_the_logits(teacher, student, shift_t, shift_s):
@@ -93,6 +95,7 @@ def test_reverse_kd_of_masked_tokens_is_that_of_the_others():
     assert run(ReverseKDLoss(), teacher, student, mask=mask) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan])
 def test_a_wrong_temperature_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`temperature` must be .* above 0\. Received: temp"):

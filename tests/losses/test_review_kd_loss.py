@@ -97,6 +97,7 @@ def test_what_averages_away_counts_only_where_it_is_not_averaged():
     assert loss == pytest.approx(8.0 / 15.0, rel=1e-6)
 
 
+@pytest.mark.alike
 def test_deeper_stages_learn_from_the_teachers_shallow_ones():
     shapes = [(1, 4, 4, 2), (1, 2, 2, 3)]
     teachers, students = draw_stages(shapes, shapes)
@@ -126,6 +127,7 @@ def test_review_kd_loss_of_dead_maps_has_a_finite_gradient():
     assert np.isfinite(gradient(lambda z: loss(teachers, [z]), dead, "float32")).all()
 
 
+@pytest.mark.alike
 def test_review_kd_loss_refuses_what_is_no_map():
     with pytest.raises(ValueError, match=r"needs maps .*Received: teacher=\[\(2, 4, 3\)\]"):
         ReviewKDLoss()([np.ones((2, 4, 3))], [np.ones((2, 4, 3))])
@@ -134,6 +136,7 @@ def test_review_kd_loss_refuses_what_is_no_map():
         ReviewKDLoss()([one], [one], mask=[np.ones((2, 4, 4), bool)])
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0, 1.5, True])
 def test_a_wrong_width_is_refused(wrong):
     with pytest.raises((TypeError, ValueError), match=r"`mid_channels` must be .* Received: "):

@@ -48,6 +48,7 @@ def test_rkd_loss_is_the_papers_formula(widths, seed, dtype):
     assert_formula(loss, rkd(teacher, student, 2.0, 0.5), teacher, student, rounding=2.0)
 
 
+@pytest.mark.alike
 def test_rkd_loss_of_a_right_angle_against_a_line():
     # Teacher: a right angle at the first point with legs of 3 and 4, so distances 3, 4, 5 of mean
     # 4. Student: a line of distances 1, 1, 2, of mean 4/3, with the first point in the middle.
@@ -60,6 +61,7 @@ def test_rkd_loss_of_a_right_angle_against_a_line():
     assert run(RKDLoss(distance_weight=0.0), teacher, student) == pytest.approx(50.0 * angle)
 
 
+@pytest.mark.alike
 @two_seeds
 @pytest.mark.parametrize("side", ["teacher", "student"])
 def test_rkd_loss_does_not_see_rotation_translation_and_scale(side, seed):
@@ -114,6 +116,7 @@ def test_rkd_loss_wants_vectors(shape):
         RKDLoss()(np.ones((2, 3)), np.ones(shape))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", ["distance_weight", "angle_weight"])
 def test_rkd_loss_refuses_negative_weights(name):
     with pytest.raises(ValueError, match=rf"`{name}` must be .* Received: {name}=-1"):

@@ -13,7 +13,7 @@ from every_loss import (
 )
 from gradients import gradient
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 @two_seeds

@@ -44,6 +44,7 @@ def test_sim_kd_loss_is_the_papers_formula(shape, seed, dtype):
     assert_formula(loss, reused(teacher, student, part), teacher, student, part=part)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("sizes", [((2, 3), (4, 6)), ((4, 6), (2, 3)), ((5, 2), (3, 4))], ids=str)
 def test_sim_kd_loss_averages_the_larger_map(sizes):
     teacher, student = draw_pair((2, *sizes[0], 4), (2, *sizes[1], 3))
@@ -91,6 +92,7 @@ def test_sim_kd_loss_leaves_padding_out(shape, training):
     np.testing.assert_array_equal(nothing, np.zeros(2))
 
 
+@pytest.mark.alike
 def test_sim_kd_loss_refuses_other_ranks_and_padding_that_would_be_averaged():
     with pytest.raises(ValueError, match=r"one rank.*Received: teacher=\(2, 3\), student="):
         SimKDLoss()(np.ones((2, 3)), np.ones((2, 4, 3)))
@@ -98,6 +100,7 @@ def test_sim_kd_loss_refuses_other_ranks_and_padding_that_would_be_averaged():
         SimKDLoss()(np.ones((2, 2, 3)), np.ones((2, 4, 3)), mask=np.ones((2, 4), bool))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [0.5, 0.0, np.nan])
 def test_a_factor_below_1_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`factor` must be .* Received: factor="):

@@ -68,6 +68,7 @@ def test_sp_loss_leaves_padding_out():
     assert (run(loss, teacher, student, mask=np.zeros((3, 4), bool)) == 0.0).all()
 
 
+@pytest.mark.alike
 def test_sp_loss_refuses_a_mask_of_other_positions():
     with pytest.raises(ValueError, match=r"mask=\(2, 3\), values=\(2, 4, 5\)"):
         SPLoss()(np.ones((2, 4, 5)), np.ones((2, 3, 5)), mask=np.ones((2, 3), bool))
@@ -89,6 +90,7 @@ def test_sp_loss_of_one_sample_is_0_with_gradient_0(student):
     np.testing.assert_array_equal(slope, np.zeros((1, 3)))
 
 
+@pytest.mark.alike
 def test_sp_loss_weighs_3000_unless_told():
     assert (SPLoss().weight, SPLoss(weight=1).weight) == (3000.0, 1.0)
 

@@ -12,6 +12,7 @@ CLASSES = [cls for cls in RESPONSE if issubclass(cls, TemperatureLoss)]
 every_temperature_loss = pytest.mark.parametrize("cls", CLASSES)
 
 
+@pytest.mark.alike
 @every_temperature_loss
 def test_none_is_the_temperature_that_comes_with_the_call(cls):
     teacher, student = draw((3, 5))
@@ -29,6 +30,7 @@ def test_none_is_4_when_no_temperature_comes_with_the_call(cls):
     assert run(cls(temperature=None), teacher, student) == expected
 
 
+@pytest.mark.alike
 @every_temperature_loss
 def test_a_number_is_the_losss_own_and_stays(cls):
     teacher, student = draw((3, 5))
@@ -43,6 +45,7 @@ def test_any_real_number_is_a_temperature(cls, given):
     assert cls(temperature=given).temperature == 2.0
 
 
+@pytest.mark.alike
 @every_temperature_loss
 @pytest.mark.parametrize("wrong", [0, -1.0, np.nan, np.inf])
 def test_a_temperature_of_0_or_less_or_not_finite_is_refused(cls, wrong):
@@ -52,6 +55,7 @@ def test_a_temperature_of_0_or_less_or_not_finite_is_refused(cls, wrong):
         cls(temperature=None)(*draw((2, 3)), temperature=wrong)
 
 
+@pytest.mark.alike
 @every_temperature_loss
 @pytest.mark.parametrize("wrong", [True, "4"])
 def test_a_temperature_that_is_no_number_is_refused(cls, wrong):

@@ -55,6 +55,7 @@ def test_vid_loss_is_the_papers_formula(shape, seed, dtype):
     assert_formula(loss, expected, teacher, student, rounding=10.0, part=part)
 
 
+@pytest.mark.alike
 def test_vid_loss_of_a_silent_student_by_hand():
     # mu(0) = 0: 1/2 (9 / 4 + log 4).
     loss = VIDLoss(initial_variance=4.0)
@@ -95,11 +96,13 @@ def test_vid_loss_leaves_padding_out():
     np.testing.assert_allclose(each, expected, rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_vid_loss_refuses_other_positions():
     with pytest.raises(ValueError, match=r"same positions.*Received: teacher=\(2, 4, 4, 8\)"):
         VIDLoss()(np.ones((2, 4, 4, 8)), np.ones((2, 2, 2, 8)))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", [{"initial_variance": 1e-5}, {"eps": 0.0}, {"eps": 6.0}])
 def test_wrong_variances_are_refused(wrong):
     with pytest.raises(ValueError, match=r"must be .* Received: "):

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_kd.losses.formula.class_indices import class_indices
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 LOGITS = np.zeros((3, 4), "float32")
 
 

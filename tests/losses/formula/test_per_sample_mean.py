@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_kd.losses.formula.per_sample_mean import per_sample_mean
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (2, 3, 4), (2, 3, 4, 5)])

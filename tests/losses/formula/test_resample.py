@@ -4,7 +4,7 @@ from keras import ops
 
 from keras_kd.losses.formula.resample import average_to, max_to, nearest_to
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 
 def test_averages_of_whole_blocks_and_of_overlapping_windows():

@@ -109,6 +109,7 @@ def test_the_gradient_is_the_slope_of_the_values(cls):
     assert_gradient(lambda z: loss(labels, z), student)
 
 
+@pytest.mark.alike
 @every_softmax_loss
 def test_labels_of_all_classes_are_the_full_distribution(cls):
     teacher, student = draw((4, 6))
@@ -179,6 +180,7 @@ def test_a_formula_of_a_users_own_receives_logits():
     np.testing.assert_allclose(run(Margin(reduction=None), labels, student), expected, rtol=1e-5)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("lead", "k"), [((), 1), ((3,), 4), ((2, 1, 3), 3)], ids=str)
 def test_dense_logits_has_any_leading_axes(lead, k):
     labels = top_k_labels(draw((*lead, 4))[0], k)
@@ -202,6 +204,7 @@ def test_no_gradient_reaches_the_labels():
 # What is wrong.
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -224,6 +227,7 @@ def test_wrong_labels_are_refused(cls, change, message):
         make(cls)(labels, student)
 
 
+@pytest.mark.alike
 def test_more_labels_than_classes_are_refused():
     labels = top_k_labels(draw((4, 9))[0], 6)
     labels["indices"] = labels["indices"] % 5
@@ -231,12 +235,14 @@ def test_more_labels_than_classes_are_refused():
         losses.KDLoss()(labels, np.zeros((4, 5)))
 
 
+@pytest.mark.alike
 def test_labels_for_other_positions_are_refused():
     labels = top_k_labels(draw((4, 3, 5))[0], 2)
     with pytest.raises(ValueError, match=r"shapes.*student=\(4, 5\)"):
         losses.DKDLoss()(labels, np.zeros((4, 5)), labels=np.zeros(4))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "loss",
     [

@@ -30,6 +30,7 @@ def maps(seed=0):
     return *draw(SHAPE, seed), labels
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("dtype", ["int32", "uint8", "float32"])
 @pytest.mark.parametrize("make", [KDLoss, BinaryKDLoss, LogitsMSELoss, DKDLoss])
 def test_ignored_pixels_leave_the_mean_whatever_is_in_them(make, dtype):
@@ -138,6 +139,7 @@ def test_a_distiller_leaves_the_ignored_pixels_out_on_both_sides():
     assert history["kd_loss"][1] < history["kd_loss"][0]
 
 
+@pytest.mark.alike
 def test_an_ignore_label_that_is_a_class_is_refused_before_training():
     for wrong in (0, 2):
         for loss in (KDLoss(ignore_class=wrong), CWDLoss(ignore_class=wrong)):
@@ -148,6 +150,7 @@ def test_an_ignore_label_that_is_a_class_is_refused_before_training():
         KDLoss(ignore_class=1)(teacher, student, labels=labels)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "labels",
     [np.zeros((3, 4)), np.zeros((3, 4, 6)), np.zeros(SHAPE), {"a": np.zeros((3, 4, 5))}],
@@ -159,6 +162,7 @@ def test_labels_that_are_not_one_number_a_pixel_are_refused(labels):
         KDLoss(ignore_class=255)(teacher, student, labels=labels)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", ["255", 255.0, True, [255]])
 def test_an_ignore_class_that_is_no_whole_number_is_refused(wrong):
     with pytest.raises(TypeError, match=r"`ignore_class` must be a whole number.*Received: "):
@@ -172,6 +176,7 @@ def test_a_loss_over_all_layers_at_once_has_no_pixels_to_ignore():
         joint[0](layers={"hidden": "hidden"}, ignore_class=255)
 
 
+@pytest.mark.alike
 def test_the_ignored_class_is_part_of_the_config_and_of_a_copy():
     loss = KDLoss(ignore_class=-1)
     assert KDLoss.from_config(loss.get_config()).ignore_class == -1
