@@ -80,7 +80,7 @@ def reading_negatives(part, drawn):
 
 
 # Few negatives of many samples are gathered as vectors, many of few as scores.
-@pytest.mark.parametrize("size, negatives", [(12, 5), (60, 2)])
+@pytest.mark.parametrize("size, negatives", [(12, 5), pytest.param(60, 2, marks=pytest.mark.alike)])
 @two_seeds
 def test_crd_loss_of_several_steps_is_the_authors(size, negatives, seed):
     keras.utils.set_random_seed(seed)
@@ -231,6 +231,7 @@ class TestCRDLoss(LossContract):
         loss.make_part = with_fixed_negatives
         return loss
 
+    @pytest.mark.alike
     def test_each_sample_is_remembered_once_an_epoch(self):
         # 50 samples in shuffled batches of 16, the last of 2; nothing else moves at rate 0.
         distiller = self.distiller()
@@ -266,6 +267,7 @@ class TestCRDLoss(LossContract):
         assert np.isnan(history["crd_loss"]).all()
         np.testing.assert_array_equal(array(part.student_memory), before)
 
+    @pytest.mark.alike
     def test_memory_and_negatives_go_on_after_a_save(self, tmp_path):
         distiller = self.distiller()
         distiller.compile(keras.optimizers.Adam(3e-3), **EAGER)

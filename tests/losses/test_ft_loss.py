@@ -107,6 +107,7 @@ def test_ft_loss_by_hand_of_factors_that_look_elsewhere():
     assert run(loss, teacher, student, stages=RECONSTRUCTION) == pytest.approx(error, rel=1e-3)
 
 
+@pytest.mark.alike
 def test_the_transfer_does_not_teach_the_paraphraser_nor_the_reconstruction_the_student():
     teacher, student = draw_pair((2, 2, 2, 4), 3)
     loss = FTLoss()
@@ -197,6 +198,7 @@ def test_the_papers_two_stages_in_one_fit():
     assert min(moved[1][:2]) > 0.0 and moved[1][2] == 0.0
 
 
+@pytest.mark.alike
 def test_ft_loss_refuses_other_positions():
     with pytest.raises(ValueError, match=r"same positions.*Received: teacher=\(2, 4, 4, 8\)"):
         FTLoss()(np.ones((2, 4, 4, 8)), np.ones((2, 2, 2, 8)))

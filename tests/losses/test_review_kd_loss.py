@@ -97,6 +97,7 @@ def test_what_averages_away_counts_only_where_it_is_not_averaged():
     assert loss == pytest.approx(8.0 / 15.0, rel=1e-6)
 
 
+@pytest.mark.alike
 def test_deeper_stages_learn_from_the_teachers_shallow_ones():
     shapes = [(1, 4, 4, 2), (1, 2, 2, 3)]
     teachers, students = draw_stages(shapes, shapes)
