@@ -28,8 +28,24 @@ CLASSES = [getattr(losses, name) for name in NAMES]
 RESPONSE = [cls for cls in CLASSES if issubclass(cls, ResponseLoss)]
 FROM_PROBABILITIES = [cls for cls in RESPONSE if cls is not losses.LogitsMSELoss]
 
-every_loss = pytest.mark.parametrize("cls", CLASSES)
-every_response_loss = pytest.mark.parametrize("cls", RESPONSE)
+
+# Of what the base classes do for any loss these three show all kinds: one value a sample and a
+# mask of its own, labels, logits. The others walk the same code.
+KINDS = (losses.ATLoss, losses.BoundedRegressionLoss, losses.KDLoss)
+
+
+def some_alike(classes, *shapes):
+    """Parameters of which those of other kinds are `alike` on every backend."""
+    return [
+        pytest.param(cls, *shape, marks=[] if cls in KINDS else pytest.mark.alike)
+        for cls in classes
+        for shape in (shapes or [()])
+        if cls is not losses.ATLoss or not shape or len(*shape) > 2
+    ]
+
+
+every_loss = pytest.mark.parametrize("cls", some_alike(CLASSES))
+every_response_loss = pytest.mark.parametrize("cls", some_alike(RESPONSE))
 
 # A formula is held against NumPy as exactly as the backend computes; the other dtype and another
 # draw walk the same code.
@@ -43,16 +59,16 @@ SHAPES = [(1, 3), (4, 7), (3, 3, 5), (2, 3, 4, 5), (3, 3, 3, 2)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 every_map_shape = pytest.mark.parametrize("shape", [s for s in SHAPES if len(s) > 2], ids=str)
 
-PAIRS = [
-    (cls, shape)
-    for cls in CLASSES
-    for shape in SHAPES
-    if cls is not losses.ATLoss or len(shape) > 2
-]
-every_loss_and_shape = pytest.mark.parametrize(("cls", "shape"), PAIRS)
+every_loss_and_shape = pytest.mark.parametrize(
+    ("cls", "shape"), some_alike(CLASSES, *((shape,) for shape in SHAPES))
+)
+
 
 # Few examples, the same ones in each run, no stopwatch: the machines of CI are slow and shared.
-properties = hypothesis.settings(max_examples=10, deadline=None, derandomize=True)
+def properties(test):
+    """For a property of a formula, which has it on every backend."""
+    settings = hypothesis.settings(max_examples=10, deadline=None, derandomize=True)
+    return pytest.mark.alike(settings(test))
 
 
 def draw(shape, seed=0, scale=2.0):
@@ -74,23 +90,23 @@ def labels_for(shape):
 def run(loss, teacher, student, *args, **context):
     """The loss' value as float64 NumPy; JAX compiles the loss whole."""
     with float64():
-        if ON_JAX and _can_be_compiled(teacher, student, context):
-            value = _compiled(loss, teacher, student, args, context)(teacher, student)
+        if ON_JAX and not args and _can_be_compiled(teacher, student, context):
+            value = _compiled(loss, teacher, student, context)(teacher, student)
         else:
             value = loss(teacher, student, *args, **context)
         return np.asarray(keras.ops.convert_to_numpy(value), "float64")
 
 
 def _can_be_compiled(teacher, student, context):
-    """Whether what is given are arrays, and nothing is remembered or drawn of them."""
+    """Whether these are arrays and what else is given changes nothing from call to call."""
     arrays = all(isinstance(x, np.ndarray) for x in keras.tree.flatten([teacher, student]))
-    return arrays and not context.get("training") and "index" not in context
+    return arrays and set(context) <= {"part", "stages"}
 
 
-def _compiled(loss, teacher, student, args, context):
+def _compiled(loss, teacher, student, context):
     make_parts(loss, teacher, student, context)
-    if args or context or "part" in loss.asks:  # labels are checked where they can be read
-        return compiled(lambda *values: loss(*values, *args, **context))
+    if "part" in loss.asks:
+        return compiled(lambda *values: loss(*values, **context))
     key = (type(loss), repr(loss.get_config()))
     return _COMPILED.setdefault(key, compiled(loss))
 

@@ -273,6 +273,7 @@ class TestCRDLoss(LossContract):
         assert np.isnan(history["crd_loss"]).all()
         np.testing.assert_array_equal(array(part.student_memory), before)
 
+    @pytest.mark.alike
     def test_memory_and_negatives_go_on_after_a_save(self, tmp_path):
         distiller = self.distiller()
         distiller.compile(keras.optimizers.Adam(3e-3), **EAGER)

@@ -82,6 +82,7 @@ def test_ctkd_reverses_the_gradient_as_a_cosine_of_the_step(step):
     assert number(part.step) == step + 1
 
 
+@pytest.mark.alike
 def test_ctkd_moves_its_temperature_where_the_loss_grows():
     # At full strength SGD climbs: a' = a + rate * dL/da, the slope of the values.
     model = distiller(CTKDLoss(7))

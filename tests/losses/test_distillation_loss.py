@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from every_loss import (
     CLASSES,
-    PAIRS,
     draw,
     every_loss,
     every_loss_and_shape,
     labels_for,
     run,
+    some_alike,
     sums_tokens,
 )
 from gradients import assert_gradient, gradient
@@ -38,7 +38,9 @@ class ScalarLoss(DistillationLoss):
         return ops.mean(ops.abs(teacher_value - student_value))
 
 
-@pytest.mark.parametrize(("cls", "shape"), [pair for pair in PAIRS if pair[1] in ONE_OF_A_RANK])
+@pytest.mark.parametrize(
+    ("cls", "shape"), some_alike(CLASSES, *((shape,) for shape in ONE_OF_A_RANK))
+)
 @pytest.mark.alike
 def test_the_gradient_is_the_slope_of_the_values(cls, shape):
     teacher, student = draw(shape, seed=3)

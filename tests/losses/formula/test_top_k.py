@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from every_loss import draw, run
+from every_loss import draw, run, some_alike
 from formulas import log_softmax, softmax, spread, top_k_labels
 from gradients import assert_gradient, gradient
 from keras import ops
@@ -22,8 +22,8 @@ SOFTMAX = [
 JIT = keras.backend.backend() == "jax"  # which would run operation by operation without it
 OF_GROUPS = [losses.KDLoss, losses.SoftCrossEntropyLoss, losses.ReverseKDLoss, losses.HardLabelLoss]
 
-every_softmax_loss = pytest.mark.parametrize("cls", SOFTMAX)
-every_loss_of_groups = pytest.mark.parametrize("cls", OF_GROUPS)
+every_softmax_loss = pytest.mark.parametrize("cls", some_alike(SOFTMAX))
+every_loss_of_groups = pytest.mark.parametrize("cls", some_alike(OF_GROUPS))
 every_size = pytest.mark.parametrize(
     ("shape", "k", "temperature"),
     [((4, 7), 1, 1.0), ((3, 5), 4, 4.0), ((2, 3, 5), 2, 4.0), ((2, 3, 4, 7), 3, 1.0)],
@@ -122,7 +122,7 @@ def test_labels_of_all_classes_are_the_full_distribution(cls):
     assert run(loss, labels, student, **asked) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("cls", [*OF_GROUPS, losses.DKDLoss, losses.JSDLoss])
+@pytest.mark.parametrize("cls", some_alike([*OF_GROUPS, losses.DKDLoss, losses.JSDLoss]))
 def test_a_teacher_that_is_certain_gives_finite_values_and_gradients(cls):
     labels = {
         "log_probabilities": np.array([[0.0, -np.inf], [0.0, -1000.0]]),
@@ -309,6 +309,7 @@ def test_fit_on_top_k_labels_is_fit_on_their_logits(cls, jit_compile):
     assert runs[0][1]["kd_loss"][-1] < 0.9 * runs[0][1]["kd_loss"][0]
 
 
+@pytest.mark.alike
 def test_several_outputs_and_sample_weights_with_top_k_labels():
     keras.utils.set_random_seed(3)
     inputs = keras.Input((4,))
@@ -340,6 +341,7 @@ def test_several_outputs_and_sample_weights_with_top_k_labels():
     assert history["kd_loss"][0] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.alike
 def test_tokens_that_are_masked_teach_nothing():
     keras.utils.set_random_seed(4)
     student = keras.Sequential(

@@ -114,6 +114,7 @@ def segmenter(seed, width=4):
     return keras.Model(inputs, layers.Conv2D(3, 1, name="logits")(hidden))
 
 
+@pytest.mark.alike
 def test_a_distiller_leaves_the_ignored_pixels_out_on_both_sides():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4, 6, 6, 2)).astype("float32")
