@@ -17,7 +17,7 @@ from keras import ops
 
 from keras_kd.losses import DistillationLoss, KDLoss
 
-pytestmark = [pytest.mark.core, pytest.mark.alike]
+pytestmark = pytest.mark.core
 
 
 SENTENCES = [[3, 1, 4], [1], [5]]

@@ -13,7 +13,7 @@ from every_loss import (
 )
 from gradients import gradient
 
-pytestmark = [pytest.mark.core, pytest.mark.alike]
+pytestmark = pytest.mark.core
 
 
 @two_seeds
