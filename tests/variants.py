@@ -3,6 +3,12 @@
 import keras
 import pytest
 
+# For what a step that is compiled cannot raise, and shows otherwise.
+of_compiled_steps = pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="PyTorch runs the step in Python, where what is wrong is an error at once",
+)
+
 
 def first_of(names, values, **kwargs):
     """`pytest.mark.parametrize`, with a mark `slow` on all values but the first.

@@ -10,6 +10,11 @@ FLOAT64_STAYS = keras.backend.backend() == "tensorflow"
 DIRECTIONS = 4
 
 
+def rounding(of_float64):
+    """A tolerance of values in float64; on PyTorch Keras takes means in float32."""
+    return 1e-6 if keras.backend.backend() == "torch" else of_float64
+
+
 @contextlib.contextmanager
 def float64():
     """JAX makes every float a float32 unless it is told not to."""

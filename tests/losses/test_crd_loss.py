@@ -10,6 +10,7 @@ from keras import ops
 from models_for_tests import EAGER
 from nets_for_losses import digits
 from together import data
+from variants import of_compiled_steps
 
 from keras_kd.losses import CRDLoss
 from keras_kd.losses.formula.contrast_memory import ContrastMemory
@@ -262,6 +263,7 @@ class TestCRDLoss(LossContract):
             np.testing.assert_array_equal(array(memory)[rest], expected[rest])
             np.testing.assert_allclose(np.linalg.norm(array(memory)[index], axis=1), 1.0, 1e-5)
 
+    @of_compiled_steps
     def test_an_unknown_number_in_a_compiled_step_makes_the_loss_nan(self):
         distiller = self.distiller()
         distiller.compile(keras.optimizers.SGD(0.0), **COMPILED)

@@ -9,6 +9,7 @@ from gradients import gradient
 from hypothesis import given
 from hypothesis import strategies as st
 from models_for_tests import EAGER, cross_entropy, examples, net
+from variants import of_compiled_steps
 
 from keras_kd import Distiller
 from keras_kd.callbacks import LossWeightScheduler
@@ -177,6 +178,7 @@ def test_dkd_needs_labels_that_fit():
         DKDLoss()(np.zeros((3, 1)), np.zeros((3, 1)), labels=np.zeros(3, "int32"))
 
 
+@of_compiled_steps
 @pytest.mark.alike
 @pytest.mark.parametrize(
     "labels", [[0, 4, 1] * 4, pytest.param([0, -1, 1] * 4, marks=pytest.mark.slow)], ids=str

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from every_loss import FROM_PROBABILITIES, draw, every_response_loss, run, some_alike
 from formulas import sigmoid, softmax
-from gradients import gradient
+from gradients import gradient, rounding
 from keras import activations, ops
 
 from keras_kd.losses import KDLoss, RegressionLoss
@@ -32,7 +32,7 @@ def test_probabilities_distil_as_their_logits_do(cls, from_logits):
     declared = cls(dtype="float64", **dict(zip(FLAGS, from_logits, strict=True)))
     # Logits are those of probabilities up to a shift, which no softmax sees, nor a sigmoid has.
     expected = run(cls(dtype="float64"), *logits)
-    assert run(declared, *given) == pytest.approx(expected, rel=1e-10)
+    assert run(declared, *given) == pytest.approx(expected, rel=rounding(1e-10))
 
 
 @pytest.mark.parametrize("from_logits", COMBINATIONS)
@@ -89,7 +89,7 @@ def test_a_student_that_gives_small_probabilities_gets_the_gradient_of_its_logit
         return loss(teacher, 1.0 / (1.0 + ops.exp(-z)))
 
     plain = gradient(lambda z: cls(dtype="float64")(teacher, z), student)
-    np.testing.assert_allclose(gradient(through_probabilities, student), plain, rtol=1e-9)
+    np.testing.assert_allclose(gradient(through_probabilities, student), plain, rtol=rounding(1e-9))
 
 
 @pytest.mark.alike
@@ -117,7 +117,9 @@ def test_values_that_say_that_they_are_probabilities_are_taken_for_it(cls):
     teacher, student = draw((3, 4))
     said = {"probabilities": activated(cls, teacher)}
     loss = cls(dtype="float64")
-    assert run(loss, said, student) == pytest.approx(run(loss, teacher, student), rel=1e-10)
+    assert run(loss, said, student) == pytest.approx(
+        run(loss, teacher, student), rel=rounding(1e-10)
+    )
     # The Distiller takes what travels with the data for logits, unless it says otherwise.
     found = run(loss, said, student, teacher_from_logits=True)
     assert found == run(loss, said, student)

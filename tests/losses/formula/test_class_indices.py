@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from variants import of_compiled_steps
 
 from keras_kd.losses.formula.class_indices import class_indices
 
@@ -64,6 +65,7 @@ def test_what_is_no_class_is_refused_where_it_is_known(wrong):
         class_indices("my_loss", np.array(labels), ops.convert_to_tensor(LOGITS))
 
 
+@of_compiled_steps
 @pytest.mark.parametrize("wrong", [-1, 4])
 def test_what_is_no_class_is_told_apart_inside_a_compiled_step(wrong):
     class Ask(keras.layers.Layer):

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from variants import of_compiled_steps
 
 from keras_kd.losses import FitNetLoss, RegressionLoss
 from keras_kd.losses.formula.keras_mask import keras_mask
@@ -40,6 +41,7 @@ def test_reading_a_mask_does_not_warn_that_it_ends_here(recwarn):
     assert not [str(warning.message) for warning in recwarn if "mask" in str(warning.message)]
 
 
+@of_compiled_steps
 @pytest.mark.parametrize("loss", [RegressionLoss(), FitNetLoss()], ids=lambda loss: loss.name)
 def test_padding_does_not_count_in_a_compiled_step_either(loss):
     layers = [keras.layers.Embedding(5, 3, mask_zero=True) for _ in range(2)]

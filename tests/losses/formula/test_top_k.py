@@ -6,6 +6,7 @@ from formulas import log_softmax, softmax, spread, top_k_labels
 from gradients import assert_gradient, gradient
 from keras import ops
 from models_for_tests import EAGER, assert_same_weights, distiller, net, sgd
+from variants import of_compiled_steps
 
 from keras_kd import losses
 from keras_kd.losses.formula.top_k import dense_logits
@@ -361,6 +362,7 @@ def test_tokens_that_are_masked_teach_nothing():
     assert history["kd_loss"][0] == pytest.approx(each[tokens > 0].mean(), rel=1e-4)
 
 
+@of_compiled_steps
 @pytest.mark.parametrize(
     "cls",
     [
