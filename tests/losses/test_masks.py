@@ -52,7 +52,7 @@ def test_padding_a_sentence_further_changes_nothing(cls, reduction):
     loss, found = cls(reduction=reduction), []
     for length in (3, 7):
         (teacher, student), real = tagged(length)
-        labels = (4.0 * labels_for((3, 7, 5)))[:, :length]
+        labels = (-4.0 * labels_for((3, 7, 5)))[:, :length]
         assert student._keras_mask is not None
         found.append(run(loss, teacher, student, labels=labels))
         by_hand = arrays(length)[:2]
@@ -65,7 +65,7 @@ def test_padding_a_sentence_further_changes_nothing(cls, reduction):
 @every_loss
 def test_padding_weighs_nothing_against_the_sentences_alone(cls):
     teacher, student, real = arrays(7)
-    labels = (4.0 * labels_for((3, 7, 5)))
+    labels = (-4.0 * labels_for((3, 7, 5)))
     alone = [
         np.ravel(
             run(
@@ -85,7 +85,7 @@ def test_padding_weighs_nothing_against_the_sentences_alone(cls):
 @every_loss
 def test_padding_gets_no_gradient(cls):
     teacher, student, real = arrays(7)
-    labels = (4.0 * labels_for((3, 7, 5)))
+    labels = (-4.0 * labels_for((3, 7, 5)))
     slope = gradient(lambda z: cls()(teacher, z, labels=labels, mask=real), student, "float32")
     np.testing.assert_array_equal(slope[~real], 0.0)
     assert np.abs(slope[real]).max() > 0.0
@@ -94,7 +94,7 @@ def test_padding_gets_no_gradient(cls):
 @every_loss
 def test_a_mask_and_sample_weights_work_together(cls):
     teacher, student, real = arrays(3)  # as many sentences as words
-    labels, weights = (4.0 * labels_for((3, 7, 5)))[:, :3], np.array([1.0, 0.0, 3.0])
+    labels, weights = (-4.0 * labels_for((3, 7, 5)))[:, :3], np.array([1.0, 0.0, 3.0])
     context = {"labels": labels, "mask": real}
     each = run(cls(reduction=None), teacher, student, **context)
     spread = weights if sums_tokens(cls) else weights[:, None]
