@@ -122,7 +122,8 @@ def test_values_that_say_that_they_are_probabilities_are_taken_for_it(cls):
     )
     # The Distiller takes what travels with the data for logits, unless it says otherwise.
     found = run(loss, said, student, teacher_from_logits=True)
-    assert found == run(loss, said, student)
+    # JAX compiles one of them whole and the other not: their last bits may differ.
+    assert found == pytest.approx(run(loss, said, student), rel=rounding(1e-10))
 
 
 def test_a_loss_on_real_values_takes_probabilities_as_they_are():
