@@ -65,7 +65,7 @@ def test_padding_a_sentence_further_changes_nothing(cls, reduction):
 @every_loss
 def test_padding_weighs_nothing_against_the_sentences_alone(cls):
     teacher, student, real = arrays(7)
-    labels = (-4.0 * labels_for((3, 7, 5)))
+    labels = -4.0 * labels_for((3, 7, 5))
     alone = [
         np.ravel(
             run(
@@ -85,7 +85,7 @@ def test_padding_weighs_nothing_against_the_sentences_alone(cls):
 @every_loss
 def test_padding_gets_no_gradient(cls):
     teacher, student, real = arrays(7)
-    labels = (-4.0 * labels_for((3, 7, 5)))
+    labels = -4.0 * labels_for((3, 7, 5))
     slope = gradient(lambda z: cls()(teacher, z, labels=labels, mask=real), student, "float32")
     np.testing.assert_array_equal(slope[~real], 0.0)
     assert np.abs(slope[real]).max() > 0.0
