@@ -121,8 +121,9 @@ def make_parts(loss, teacher, student, context=()):
     pairs = [(teacher, student)]
     if isinstance(student, list | tuple) and not loss.joint:
         pairs = zip(teacher, student, strict=True)
-    for number, pair in enumerate(pairs):
-        loss._alone.part(number, *pair)
+    with float64():
+        for number, pair in enumerate(pairs):
+            loss._alone.part(number, *pair)
 
 
 def assert_formula(loss, expected, teacher, student, *, rounding=1.0, **context):
