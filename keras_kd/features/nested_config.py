@@ -1,5 +1,7 @@
 """Configs of what holds models, as Keras saves them."""
 
+from contextlib import nullcontext
+
 import keras
 
 
@@ -13,9 +15,13 @@ def uncompiled_config(model):
 
 def with_parts(config, parts, custom_objects=None):
     """Returns a config in which the Keras objects under the keys `parts` have been made again."""
-    with keras.saving.custom_object_scope(custom_objects or {}):
+    # An empty scope would hide the one that the caller has opened.
+    scope = keras.saving.custom_object_scope(custom_objects) if custom_objects else nullcontext()
+    with scope:
         return {
-            key: keras.saving.deserialize_keras_object(value) if key in parts else value
+            key: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+            if key in parts
+            else value
             for key, value in config.items()
         }
 
