@@ -21,10 +21,13 @@ def net():
     return keras.Model(inputs, keras.layers.Dense(3)(Doubled()(inputs)))
 
 
-@pytest.mark.parametrize("cls", [Ensemble, Distiller])
-def test_what_is_not_registered_is_found_in_the_callers_scope(cls):
-    config = (Ensemble([net(), net()]) if cls is Ensemble else Distiller(net(), net())).get_config()
+@pytest.mark.parametrize(
+    "make", [lambda: Ensemble([net(), net()]), lambda: Distiller(net(), net())]
+)
+def test_what_is_not_registered_is_found_in_the_callers_scope(make):
+    model = make()
     with pytest.raises(TypeError, match="Doubled"):
-        cls.from_config(config)
+        type(model).from_config(model.get_config())
     with keras.saving.custom_object_scope({"Doubled": Doubled}):
-        assert isinstance(cls.from_config(config), cls)
+        # Keras takes a config apart as it reads it: each time another one.
+        assert isinstance(type(model).from_config(model.get_config()), type(model))
