@@ -1,11 +1,12 @@
 """On a GPU: the speed of a step against its bound, and RepDistiller's CIFAR-100 table.
 
-    python benchmarks/gpu.py pack cifar100.npz               # where TensorFlow is: 60,000 images in one file
-    python benchmarks/gpu.py speed                           # four minutes: compiles, then times each step
+    python benchmarks/gpu.py pack cifar100.npz               # where TensorFlow is
+    python benchmarks/gpu.py speed                           # about three minutes
     python benchmarks/gpu.py table cifar100.npz --minutes 4  # goes on where it was stopped
-    python benchmarks/gpu.py page > benchmarks/gpu.md        # prints the page; needs no GPU
+    python benchmarks/gpu.py page > benchmarks/gpu.md        # needs no GPU
 
-`speed` and `table` need JAX, Keras and keras_kd, and no TensorFlow. What they find is kept in
+`pack` writes 60,000 images to one file. `table --short` trains for an eighth of the epochs, in
+batches four times as large. `speed` and `table` need JAX, Keras and keras_kd, and no TensorFlow. What they find is kept in
 `benchmarks/gpu.json`, from which `page` prints; what `table` has begun is kept in the `--cache`
 folder. `--small` tries either on a processor, in seconds, with models of no use.
 """
@@ -46,24 +47,23 @@ def speed(options):
     figures = []
     for (pair, batch), pipe, process in children:
         pipe.send("measure")
-        device, versions, rows = pipe.recv()
+        figures.append({"pair": pair, "batch": batch, **pipe.recv()})
         process.join()
-        figures.append({"pair": pair, "batch": batch, "device": device, "rows": rows})
         print(json.dumps(figures[-1]), flush=True)
-    _keep(options.figures, speed=figures, versions=versions)
+    _keep(options.figures, speed=figures)
 
 
 def _bench(pipe, pair, batch, small):
     """One pair's process: it says when it has compiled and measures when it is told to."""
-    import jax
     from gpu_speed import Bench
+    from gpu_step import on_what
 
     start = time.perf_counter()
     bench = Bench(pair, batch, small)
     bench.compile()
     pipe.send(time.perf_counter() - start)
     pipe.recv()
-    pipe.send((jax.devices()[0].device_kind, _versions(), bench.measure()))
+    pipe.send({"rows": bench.measure(), **on_what()})
 
 
 def table(options):
@@ -77,9 +77,9 @@ def table(options):
         data = random_images(64, 8, 4), random_images(20, 8, 4)
     else:
         data = unpack(options.images)
-    bench = Table(data, options.cache.expanduser(), options.small)
+    bench = Table(data, options.cache.expanduser(), options.small, options.short)
     bench.fill(options.only or list(ROWS), options.seeds, until)
-    _keep(options.figures, table=bench.results(), versions=_versions())
+    _keep(options.figures, table=bench.results())
 
 
 def pack(options):
@@ -101,15 +101,6 @@ def _keep(file, **found):
     file.write_text(json.dumps(kept | found, indent=1, sort_keys=True) + "\n")
 
 
-def _versions():
-    import importlib.metadata
-    import platform
-
-    names = ("jax", "jaxlib", "keras", "numpy")
-    versions = {name: importlib.metadata.version(name) for name in names}
-    return {"python": platform.python_version()} | versions
-
-
 def main(arguments=None):
     """Runs one of the commands."""
     parser = argparse.ArgumentParser(
@@ -125,6 +116,7 @@ def main(arguments=None):
     for name in ("speed", "table"):
         added[name].add_argument("--small", action="store_true", help="for a try on a processor")
     added["table"].add_argument("images", type=Path, nargs="?", help="a packed file")
+    added["table"].add_argument("--short", action="store_true", help="30 epochs, larger batches")
     added["table"].add_argument("--minutes", type=float, default=4.0)
     added["table"].add_argument("--cache", type=Path, default=Path("~/.cache/keras_kd/gpu"))
     added["table"].add_argument("--only", nargs="+", help="these rows alone")

@@ -13,24 +13,25 @@ MIB = 2**20
 
 def lines(figures):
     """Returns the page's lines from the figures of `gpu.json`."""
-    versions = ", ".join(f"{name} {version}" for name, version in figures["versions"].items())
     return [
         "# On a GPU",
         "",
         "Printed by `python benchmarks/gpu.py page` from `benchmarks/gpu.json`, which "
         "`gpu.py speed` and `gpu.py table` filled.",
         "",
-        f"- device: {_devices(figures)}",
-        f"- versions: {versions}",
+        *_setup_lines([*figures.get("speed", []), *figures.get("table", [])]),
         "",
         *_speed_lines(figures.get("speed", [])),
         *_table_lines(figures.get("table", [])),
     ]
 
 
-def _devices(figures):
-    named = {each["device"] for key in ("speed", "table") for each in figures.get(key, [])}
-    return ", ".join(sorted(named)) or "none yet"
+def _setup_lines(figures):
+    found = {}
+    for each in figures:
+        versions = ", ".join(f"{name} {version}" for name, version in each["versions"].items())
+        found[f"- {each['device']}; {versions}"] = None
+    return list(found)
 
 
 def _speed_lines(speed):

@@ -1,5 +1,8 @@
 """A Keras model's training step as a function of its state, for `jax.jit` and `jax.lax.scan`."""
 
+import importlib.metadata
+import platform
+
 import jax
 
 
@@ -23,3 +26,11 @@ def write_back(model, state):
     ):
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
+
+
+def on_what():
+    """Returns the device and the versions that a figure was made with."""
+    names = ("jax", "jaxlib", "keras", "numpy")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    versions = {"python": platform.python_version()} | versions
+    return {"device": jax.devices()[0].device_kind, "versions": versions}
