@@ -6,9 +6,9 @@
     python benchmarks/gpu.py page > benchmarks/gpu.md        # needs no GPU
 
 `pack` writes 60,000 images to one file. `table --short` trains for an eighth of the epochs, in
-batches four times as large. `speed` and `table` need JAX, Keras and keras_kd, and no TensorFlow. What they find is kept in
-`benchmarks/gpu.json`, from which `page` prints; what `table` has begun is kept in the `--cache`
-folder. `--small` tries either on a processor, in seconds, with models of no use.
+batches four times as large. `speed` and `table` need JAX, Keras and keras_kd, and no TensorFlow.
+What they find is kept in `benchmarks/gpu.json`, from which `page` prints; what `table` has begun is
+kept in the `--cache` folder. `--small` tries either on a processor with models of no use.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def _bench(pipe, pair, batch, small):
     bench.compile()
     pipe.send(time.perf_counter() - start)
     pipe.recv()
-    pipe.send({"rows": bench.measure(), **on_what()})
+    pipe.send({"rows": bench.measure(), **bench.shape, **on_what()})
 
 
 def table(options):

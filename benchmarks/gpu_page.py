@@ -1,5 +1,6 @@
 """The page that `gpu.py page` prints."""
 
+import math
 import statistics
 
 from gpu_rows import ROWS
@@ -22,7 +23,7 @@ def lines(figures):
         *_setup_lines([*figures.get("speed", []), *figures.get("table", [])]),
         "",
         *_speed_lines(figures.get("speed", [])),
-        *_table_lines(figures.get("table", [])),
+        *_table_lines(figures.get("table", []), figures.get("speed", [])),
     ]
 
 
@@ -51,7 +52,28 @@ def _speed_lines(speed):
     for each in speed:
         text += [f"### {each['pair']}, batches of {each['batch']:,}", ""]
         text += [*markdown_table(_speed_rows(each["rows"])).splitlines(), ""]
+        text += _logits_lines(each)
     return text
+
+
+def _logits_lines(each):
+    """Where a step with large logits spends its memory, in arrays of logits."""
+    if "logits" not in each:
+        return []
+    array = math.prod(each["logits"]) * 4
+    passing = each["rows"][ALONE]["bytes_passing"]
+    live = each["rows"]["live, float32"]["bytes_passing"]
+    held = each["rows"][CARRIED]["bytes_held"] - each["rows"][ALONE]["bytes_held"]
+    return [
+        f"One array of logits, {' x '.join(map(str, each['logits']))} in float32, is "
+        f"{array / MIB:,.0f} MiB. The student's step alone has {passing / array:.1f} of them at "
+        f"once, as much as logits, softmax and gradient take. A live "
+        f"teacher adds {(live - passing) / array:.1f} to that peak, since its logits are there "
+        f"when the gradient is not yet; answers in the data are held for the whole step and add "
+        f"{held / array:.1f}. What a step takes beyond its bound is the distance itself: its "
+        "arrays are so large that reading them several times counts.",
+        "",
+    ]
 
 
 def _speed_rows(rows):
@@ -76,44 +98,74 @@ def _speed_rows(rows):
     return table
 
 
-def _table_lines(results):
+def _table_lines(results, speed):
     found = {}
     for each in results:
         found.setdefault(each["row"], []).append(each)
-    text = [
-        "## CIFAR-100, ResNet-56 to ResNet-20",
-        "",
-        "RepDistiller's recipe: SGD 0.05, momentum 0.9, weight decay 5e-4, batches of 64, 240 "
-        "epochs, the rate x 0.1 after 150, 180 and 210; test accuracy in % after the last epoch, "
-        "mean ± sd over the seeds. Published: ResNet-56 72.34. "
-        "Inputs are scaled to -1..1 instead of each channel's deviations, and the last 16 images "
-        "of an epoch's order are dropped.",
-        "",
-    ]
+    text = ["## CIFAR-100, ResNet-56 to ResNet-20", ""]
     if "teacher" in found:
         teacher = found["teacher"][0]
         recipe = teacher["recipe"]
         text += [
-            f"Teacher: {teacher['test']:.2f} % in {teacher['seconds'] / 60:.1f} minutes "
-            f"({recipe['epochs']} epochs, batches of {recipe['batch']}, SGD {recipe['rate']:g}, "
-            "cosine; the recipe of the teacher is free).",
+            f"Teacher: {teacher['test']:.2f} % of the test images (published: 72.34) after "
+            f"{teacher['seconds'] / 60:.1f} minutes: {recipe['epochs']} epochs, batches of "
+            f"{recipe['batch']}, SGD {recipe['rate']:g}, cosine; the teacher's recipe is free.",
             "",
         ]
-    rows = [["row", "sum", "published", "here", "seeds", "minutes a seed"]]
-    for name, row in ROWS.items():
-        runs = found.get(name, [])
+    text += [
+        "### RepDistiller's recipe",
+        "",
+        "SGD 0.05, momentum 0.9, weight decay 5e-4, batches of 64, 240 epochs, the rate x 0.1 "
+        "after 150, 180 and 210; test accuracy in % after the last epoch, mean ± sd over the "
+        "seeds. Inputs are scaled to -1..1, not by each channel's deviation, and the last 16 "
+        "images of an epoch's order are dropped.",
+        "",
+        *_minutes_lines(speed),
+        *_rows_of(found, "", ROWS),
+        "### A short recipe",
+        "",
+        "SGD 0.2, batches of 256, 30 epochs, the rate x 0.1 after 19, 23 and 26; all else alike. "
+        "Rows that were trained side by side share the device: their minutes are an upper bound.",
+        "",
+        *_rows_of(found, "short-", [row for row in ROWS if f"short-{row}" in found]),
+    ]
+    return text
+
+
+def _minutes_lines(speed):
+    """What a row takes, from the speeds of the first pair at batches of 64."""
+    pair = next((each for each in speed if each["batch"] == 64), None)
+    if pair is None:
+        return []
+    examples = 240 * (50_000 // 64) * 64
+    alone, live = (
+        examples / pair["rows"][row]["examples_a_second"] / 60 for row in (ALONE, "live, float32")
+    )
+    return [
+        f"At the speeds above a seed takes {alone:.1f} minutes alone and {live:.1f} beside the "
+        "live teacher; a feature loss adds to that.",
+        "",
+    ]
+
+
+def _rows_of(found, prefix, names):
+    table = [["row", "sum", "published", "here", "seeds", "minutes a seed"]]
+    for name in names:
+        row, runs = ROWS[name], found.get(f"{prefix}{name}", [])
         minutes = f"{statistics.mean(r['seconds'] for r in runs) / 60:.1f}" if runs else ""
         here = _mean_and_sd([r["test"] for r in runs]) if runs else "missing"
-        rows.append([name, row.shown, f"{row.published:.2f}", here, len(runs), minutes])
-    missing = [name for name in ROWS if len(found.get(name, [])) < 3]
-    text += [*markdown_table(rows).splitlines(), ""]
+        published = "" if prefix else f"{row.published:.2f}"
+        table.append([name, row.shown, published, here, len(runs), minutes])
+    missing = [name for name in ROWS if len(found.get(f"{prefix}{name}", [])) < 3]
+    lines = [*markdown_table(table).splitlines(), ""]
     if missing:
-        text += [
+        option = " --short" * bool(prefix)
+        lines += [
             f"Still to be trained, for three seeds a row: {', '.join(missing)}. "
-            "`gpu.py table FILE --minutes N` goes on with them.",
+            f"`gpu.py table FILE{option} --minutes N` goes on with them.",
             "",
         ]
-    return text
+    return lines
 
 
 def _mean_and_sd(values):

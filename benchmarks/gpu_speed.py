@@ -47,8 +47,9 @@ ROWS = (
 )
 
 
-def language_model(width, depth, heads, length, vocabulary, name):
+def language_model(size, length, vocabulary, name):
     """A decoder of pre-norm blocks from token numbers `(B, L)` to logits `(B, L, V)`."""
+    width, depth, heads = size
     inputs = keras.Input((length,), dtype="int32", name="tokens")
     x = keras.layers.Embedding(vocabulary, width, name="embedding")(inputs)
     for _ in range(depth):
@@ -72,7 +73,7 @@ class Bench:
             rng = np.random.default_rng(0)
             self.x, self.y = rng.integers(0, vocabulary, (2, batch, length)).astype("int32")
             self.make_student, self.make_teacher = (
-                lambda size=size, name=name: language_model(*size, length, vocabulary, name)
+                lambda size=size, name=name: language_model(size, length, vocabulary, name)
                 for size, name in zip(sizes, ("student", "teacher"), strict=True)
             )
             self.layers, self.answers = None, (batch, length, vocabulary)
@@ -89,6 +90,11 @@ class Bench:
             if "feature" in row and self.layers is None:
                 continue
             self.compiled[row] = self._compile(row)
+
+    @property
+    def shape(self):
+        """What is kept of the outputs where they are large: `{"logits": shape}`, or nothing."""
+        return {"logits": self.answers} if self.layers is None else {}
 
     def measure(self):
         """Returns what each row's step takes, as `{row: {"examples_a_second": ..., ...}}`."""
