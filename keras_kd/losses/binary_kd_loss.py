@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from keras_kd.losses.formula.divergence import coins_divergence
 from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.typing import Tensor
 
@@ -46,7 +47,4 @@ class BinaryKDLoss(TemperatureLoss):
     ) -> Tensor:
         """Returns the sum over the last axis of the binary divergences."""
         t = self.own_temperature(temperature)
-        teacher, student = teacher_value / t, student_value / t
-        yes = ops.sigmoid(teacher) * (ops.log_sigmoid(teacher) - ops.log_sigmoid(student))
-        no = ops.sigmoid(-teacher) * (ops.log_sigmoid(-teacher) - ops.log_sigmoid(-student))
-        return t * t * ops.sum(yes + no, axis=-1)
+        return t * t * ops.sum(coins_divergence(teacher_value, student_value, t), axis=-1)

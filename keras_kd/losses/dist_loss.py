@@ -50,8 +50,13 @@ class DISTLoss(TemperatureLoss):
     >>> round(float(loss(teacher, student)), 4)  # 1 - 2 / sqrt(7)
     0.2441
 
+    A class that is masked by a logit of minus infinity has no value here: an error where the logits
+    are known before a step runs, infinity or NaN in it.
+
     Reference: Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022.
     """
+
+    takes_masked_classes = False
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_number
+from keras_kd.losses.formula.divergence import softened_divergence
 from keras_kd.losses.formula.target_split import target_mask, target_split
 from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.typing import Tensor
@@ -79,20 +80,17 @@ class DKDLoss(TemperatureLoss):
         """Returns the weighted sum of both divergences over the last axis."""
         t = self.own_temperature(temperature)
         target, known = target_mask(self.name, labels, student_value)
-        teacher_logit, teacher_others = target_split(teacher_value / t, target)
-        student_logit, student_others = target_split(student_value / t, target)
-        tckd = _one_side(teacher_logit, student_logit) + _one_side(-teacher_logit, -student_logit)
-        # The target's own entry is 0 in both logarithms, and so is its difference.
-        nckd = ops.sum(ops.exp(teacher_others) * (teacher_others - student_others), axis=-1)
+        others = (
+            ops.where(target, ops.full_like(z, -1e30), z) for z in (teacher_value, student_value)
+        )
+        nckd = softened_divergence(*others, t)
+        teacher_logit, _ = target_split(teacher_value / t, target)
+        # TCKD is what of the whole divergence the other classes do not take.
+        tckd = softened_divergence(teacher_value, student_value, t)
+        tckd = tckd - ops.sigmoid(-teacher_logit) * nckd
         values = t * t * (self.alpha * tckd + self.beta * nckd)
         return ops.where(known, values, ops.full_like(values, float("nan")))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "alpha": self.alpha, "beta": self.beta}
-
-
-def _one_side(teacher_logit, student_logit):
-    """One term of the divergence of two coins, given by their logits."""
-    difference = ops.log_sigmoid(teacher_logit) - ops.log_sigmoid(student_logit)
-    return ops.sigmoid(teacher_logit) * difference

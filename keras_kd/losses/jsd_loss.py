@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_fraction
+from keras_kd.losses.formula.divergence import divergence_from, log_ratio
 from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.typing import Tensor
 
@@ -66,18 +67,21 @@ class JSDLoss(TemperatureLoss):
     ) -> Tensor:
         """Returns the weighted divergences from the mixture over the last axis."""
         t = self.own_temperature(temperature)
-        log_p_teacher = ops.log_softmax(teacher_value / t, axis=-1)
-        log_p_student = ops.log_softmax(student_value / t, axis=-1)
-        # m / p_t = beta (1 + e^r) and m / p_s = (1 - beta) (1 + e^-r)
-        r = log_p_student - log_p_teacher + math.log((1.0 - self.beta) / self.beta)
-        from_teacher = -ops.softplus(r) - math.log(self.beta)
-        from_student = -ops.softplus(-r) - math.log1p(-self.beta)
-        values = self.beta * ops.sum(ops.exp(log_p_teacher) * from_teacher, axis=-1)
-        values = values + (1.0 - self.beta) * ops.sum(
-            ops.exp(log_p_student) * from_student, axis=-1
-        )
-        return t * t * values
+        log_t, log_s, d = log_ratio(teacher_value, student_value, t)
+        # m / p_t = beta + (1 - beta) e^d and m / p_s = 1 - beta + beta e^-d
+        mixture = self.beta * ops.exp(log_t) + (1.0 - self.beta) * ops.exp(log_s)
+        from_teacher, _ = divergence_from(log_t, mixture, _log_mixed(d, self.beta))
+        from_student, _ = divergence_from(log_s, mixture, _log_mixed(-d, 1.0 - self.beta))
+        return t * t * (self.beta * from_teacher + (1.0 - self.beta) * from_student)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "beta": self.beta}
+
+
+def _log_mixed(d, share):
+    """Returns log(share + (1 - share) e^d), right to the last digits where d is small."""
+    near = ops.abs(d) < 1.0
+    small = ops.where(near, d, ops.zeros_like(d))
+    away = ops.softplus(d + math.log((1.0 - share) / share)) + math.log(share)
+    return ops.where(near, ops.log1p((1.0 - share) * ops.expm1(small)), away)

@@ -41,8 +41,13 @@ class LogitStdLoss(KDLoss):
     >>> abs(float(loss(logits, 10.0 * logits - 3.0))) < 1e-6
     True
 
+    A class that is masked by a logit of minus infinity has no value here: an error where the logits
+    are known before a step runs, infinity or NaN in it.
+
     Reference: Sun et al., "Logit Standardization in Knowledge Distillation", CVPR 2024.
     """
+
+    takes_masked_classes = False
 
     def __init__(
         self, temperature: float | None = 2.0, *, weight: float = 9.0, **kwargs: Any

@@ -37,8 +37,13 @@ class LogitsMSELoss(ResponseLoss):
     >>> float(keras_kd.losses.LogitsMSELoss()(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]])))
     2.0
 
+    A class that is masked by a logit of minus infinity has no value here: an error where the logits
+    are known before a step runs, infinity or NaN in it.
+
     Reference: Ba, Caruana, "Do Deep Nets Really Need to be Deep?", NIPS 2014.
     """
+
+    takes_masked_classes = False
 
     def prepare(
         self, teacher_value: Any, student_value: Tensor, context: dict[str, Any]

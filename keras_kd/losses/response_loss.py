@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_kd.checks import check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.formula.known_now import known_now
 from keras_kd.losses.formula.top_k import (
     bare_probabilities,
     checked_top_k,
@@ -33,6 +35,9 @@ class ResponseLoss(DistillationLoss):
     mass evenly over the other classes. The formula receives its logits, unless its class says
     `reads_top_k = True`.
 
+    A logit of minus infinity, as of a masked class, is a probability of 0. Formulas that have no
+    value there say so where values are known before a step runs.
+
     Args:
         teacher_from_logits: True if the teacher returns logits, False if probabilities. None (the
             default) lets the Distiller find out from the teacher's last layer; the loss used
@@ -42,6 +47,8 @@ class ResponseLoss(DistillationLoss):
     """
 
     activation = "softmax"
+    # Whether the formula has a value where a class is masked by a logit of minus infinity.
+    takes_masked_classes = True
     # Whether the formula of this very class takes top-k labels as they are. A subclass may have
     # another formula: it must say so again.
     reads_top_k = False
@@ -68,6 +75,7 @@ class ResponseLoss(DistillationLoss):
         teacher_value, is_probabilities = bare_probabilities(teacher_value)
         if isinstance(teacher_value, dict) and self.activation == "softmax":
             student = ops.convert_to_tensor(student, dtype=self.dtype)
+            student = self._finite("student", student)
             labels = checked_top_k(self.name, teacher_value, student, self.dtype)
             as_they_are = vars(type(self)).get("reads_top_k", False)
             return labels if as_they_are else dense_logits(labels, student.shape[-1]), student
@@ -82,7 +90,7 @@ class ResponseLoss(DistillationLoss):
         teacher = self._logits(teacher_value, declared, context.get("teacher_from_logits"))
         teacher, student = super().prepare(teacher, student, context)
         check_same_shape(self.name, teacher, student)
-        return teacher, student
+        return self._finite("teacher", teacher), self._finite("student", student)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -91,6 +99,20 @@ class ResponseLoss(DistillationLoss):
             "teacher_from_logits": self.teacher_from_logits,
             "student_from_logits": self.student_from_logits,
         }
+
+    def _finite(self, role, logits):
+        """Returns logits whose masked classes are no longer at minus infinity, but far enough."""
+        if not self.takes_masked_classes:
+            known = known_now(logits)
+            if known is not None and np.isneginf(known.astype("float32")).any():
+                raise ValueError(
+                    f"{self.name} compares logits as numbers, so it has no value where a class is "
+                    "masked by minus infinity: take KDLoss, or leave these classes out. "
+                    f"Received: {role} logits with -inf"
+                )
+            return logits
+        lowest = -6e4 if self.dtype == "float16" else -1e30
+        return ops.maximum(logits, ops.convert_to_tensor(lowest, dtype=self.dtype))
 
     def _logits(self, value, declared, found):
         from_logits = found if declared is None else declared

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_kd.losses.formula.divergence import softened_divergence
 from keras_kd.losses.formula.top_k import softened_groups
 from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.typing import Tensor
@@ -58,6 +59,8 @@ class ReverseKDLoss(TemperatureLoss):
     ) -> Tensor:
         """Returns the softened reverse divergence over the last axis."""
         t = self.own_temperature(temperature)
+        if not isinstance(teacher_value, dict):
+            return t * t * softened_divergence(student_value, teacher_value, t)
         log_p_student = ops.log_softmax(student_value / t, axis=-1)
         p_student = ops.exp(log_p_student)
         log_p_teacher, _, p_of_groups = softened_groups(teacher_value, p_student, t)

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_kd.losses.formula.known_now import known_now
+
 
 def class_indices(name, labels, logits):
     """Returns which class each label means, and whether it is one.
@@ -40,7 +42,7 @@ def class_indices(name, labels, logits):
             f"{_shown((*positions, 1))}, or rows {_shown((*positions, classes))}, one-hot or soft. "
             f"Received: labels={shape}, student={tuple(logits.shape)}"
         )
-    valid = _now(known)
+    valid = known_now(known)
     if valid is not None and not valid.all():
         wrong = np.asarray(ops.convert_to_numpy(labels)).reshape(*valid.shape, -1)[~valid][0]
         raise ValueError(
@@ -71,13 +73,3 @@ def _shown(shape):
         for name, size in zip("BLMN", shape, strict=False)
     ]
     return f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
-
-
-def _now(values):
-    """The values as NumPy, or None where they are not known before the step runs."""
-    if keras.backend.backend() == "tensorflow" and not hasattr(values, "numpy"):
-        return None
-    try:
-        return np.asarray(ops.convert_to_numpy(values))
-    except (NotImplementedError, TypeError, ValueError):
-        return None
