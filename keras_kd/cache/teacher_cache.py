@@ -42,7 +42,8 @@ class TeacherCache:
     output alone is one tensor); what is known to be probabilities is `{"probabilities": p}` (kept
     as logits, which lose less in half precision), and with `top_k`
     `{"log_probabilities": (k,), "indices": (k,), "log_rest": ()}`: the k largest, and the mass that
-    remains, which losses spread evenly over the other classes.
+    remains, which losses spread evenly over the other classes. A mask of the teacher's is not kept:
+    where the student has none, say what is padding by `ignore_class` or sample weights.
 
     Args:
         path: A folder for this data set's answers, made if it is not there.

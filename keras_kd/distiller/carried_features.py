@@ -22,6 +22,10 @@ class CarriedFeatures:
         self.check(tap)
         return self.values[tap.key]
 
+    def mask(self, layer, tap):
+        """Returns None: a mask does not travel."""
+        del layer, tap
+
     def shape(self, tap):
         """Returns the shape of what `tap` names, batch first as None, or a dict of shapes."""
         if tap.key not in self.values:

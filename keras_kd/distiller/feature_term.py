@@ -12,6 +12,7 @@ from keras_kd.features.model_spec import symbolic_call
 from keras_kd.features.projector import make_projector
 from keras_kd.features.recording import watch
 from keras_kd.features.tap import ATTENTION_SIDES, Tap
+from keras_kd.losses.formula.keras_mask import both_real
 
 
 class FeatureTerm(LossTerm):
@@ -71,7 +72,11 @@ class FeatureTerm(LossTerm):
         training = both.context["training"]
         for ours_layer, ours, theirs_layer, theirs, projector in self._wiring.pairs:
             value = both.student.value(ours_layer, ours)
-            masks.append(both.student.mask(ours_layer, ours))
+            masks.append(
+                both_real(
+                    both.student.mask(ours_layer, ours), both.teacher.mask(theirs_layer, theirs)
+                )
+            )
             student_values.append(
                 value if projector is None else projector(value, training=training)
             )

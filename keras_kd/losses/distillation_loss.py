@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_kd.checks import check_number
 from keras_kd.losses.formula.given_values import GivenValues
-from keras_kd.losses.formula.keras_mask import keras_mask
+from keras_kd.losses.formula.keras_mask import both_real, keras_mask
 from keras_kd.losses.formula.per_sample_mean import check_mask, per_sample_mean
 from keras_kd.losses.formula.to_rank import to_rank
 from keras_kd.losses.formula.top_k import bare_probabilities, refuse_top_k
@@ -125,7 +125,7 @@ class DistillationLoss(keras.losses.Loss):
             student_value: Tensor of a shape that fits, or a list as long.
             sample_weight: Optional tensor, `(B,)` or with further axes as the values have them.
             **context: What the formula asks for, by name; a mask that is not given is read off
-                `student_value`, as Keras does.
+                both values, as Keras does: what either masks counts for nothing.
 
         Returns:
             The reduced distance: a scalar for the default reduction, summed over pairs.
@@ -146,7 +146,7 @@ class DistillationLoss(keras.losses.Loss):
         context = dict(context)
         mask = context.pop("mask", None)
         if mask is None:
-            mask = _masks(student_value)
+            mask = both_real(_masks(student_value), _masks(teacher_value))
         if self.ignore_class is not None:
             context["labels"], mask = without_ignored(
                 self, context.get("labels"), mask, student_value

@@ -7,7 +7,8 @@ from models_for_tests import EAGER, assert_same_weights, inferred, kd, log_softm
 from variants import first_of
 
 from keras_kd import Distiller, TeacherCache
-from keras_kd.losses import KDLoss, LogitsMSELoss
+from keras_kd.losses import HiddenStateLoss, KDLoss, LogitsMSELoss
+from keras_kd.losses.formula.keras_mask import both_real
 from keras_kd.models import bilstm_tagger, cnn_tagger
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
@@ -135,3 +136,52 @@ def test_a_label_that_is_no_class_leaves_padding_out(tmp_path, teacher, kd_loss)
     if kd_loss is KDLoss:
         expected = by_hand(student(unmasked), teacher)[0]
         assert runs[0][1]["kd_loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+@first_of("who", ["teacher", "student"])
+def test_what_one_model_alone_masks_counts_for_nothing(teacher, who):
+    # The same numbers, with a mask and without.
+    keras.utils.set_random_seed(4)
+    learner = cnn_tagger({"words": 20}, TAGS, width=6, dropout=0.0)
+    masked, bare = {"teacher": (teacher, learner), "student": (learner, teacher)}[who]
+    words = rows(SENTENCES, 16)
+    hears = _without_mask(bare)
+    feature = HiddenStateLoss(layers={"logits": "logits"}, weight=1.0)
+    pair = (hears, masked) if who == "teacher" else (masked, hears)
+    kd_loss = KDLoss(teacher_from_logits=True, student_from_logits=True)
+    model = Distiller(*pair, alpha=0.0, temperature=T, kd_loss=kd_loss, feature_losses=[feature])
+    model.compile(keras.optimizers.SGD(0.0), **EAGER)
+    logs = model.fit(words, batch_size=4, verbose=0).history
+    real = words > 0
+    ours, theirs = (np.asarray(inferred(each, words), "float64")[real] for each in pair)
+    assert logs["kd_loss"][0] == pytest.approx(kd(theirs, ours, T).mean(), rel=1e-4)
+    # A mean of each sentence's words, then of the sentences.
+    squares = np.split(np.square(theirs - ours).mean(-1), np.cumsum(real.sum(1))[:-1])
+    expected = np.mean([each.mean() for each in squares])
+    assert logs["hidden_state_loss"][0] == pytest.approx(expected, rel=1e-4)
+
+
+def _without_mask(model):
+    """The same model, whose outputs tell nobody which words are padding."""
+    inputs = keras.Input((None,), dtype="int32", name="words")
+    return keras.Model(inputs, _Bare(name="logits")(model(inputs)))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class _Bare(keras.layers.Layer):
+    """Hands on the values and no mask."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, x):
+        return x + 0.0
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+
+def test_masks_of_other_positions_are_an_error():
+    with pytest.raises(ValueError, match=r"mask other positions.*\(2, 3\).*\(2, 5\)"):
+        both_real(np.ones((2, 3), "bool"), np.ones((2, 5), "bool"))
