@@ -56,8 +56,10 @@ class Labeller:
         given = self._run(x, 0)
         outputs = keras.tree.flatten(given["teacher_outputs"])
         kinds = [self._from_logits] * len(outputs)
-        if self._from_logits is None and self.is_model:
-            kinds = inspect_model(self.teacher, self.input_spec, {}).is_logits
+        if self.is_model and self.input_spec is not None:
+            spec = inspect_model(self.teacher, self.input_spec, {})
+            spec.check_classes_last(self.teacher.name)
+            kinds = spec.is_logits if self._from_logits is None else kinds
         self.activations = [
             find_activation(value, kind) for value, kind in zip(outputs, kinds, strict=True)
         ]

@@ -32,24 +32,26 @@ class OutputTerm(LossTerm):
         self.student_path = tuple(student_path)
         self.teacher_path = tuple(teacher_path)
         self._index, self._output_names = index, list(output_names)
-        self._kinds = {}
+        self._kinds, self._class_axis = {}, -1
         self.part = None
 
-    def check(self, student_output, teacher_output, student_kind, teacher_kind):
+    def check(self, student_output, teacher_output, student_found, teacher_found):
         """Checks that the loss can compare the two outputs, and learns what kind they are.
 
         Args:
             student_output: `KerasTensor` of the student's output.
             teacher_output: `KerasTensor` of the teacher's output.
-            student_kind: What `output_kind` found of it.
-            teacher_kind: Likewise.
+            student_found: What `output_kind` found of it: its kind and class axis.
+            teacher_found: Likewise.
         """
         if isinstance(self.loss, ResponseLoss):
             self._kinds = {
-                "student_from_logits": self._from_logits("student", student_kind),
-                "teacher_from_logits": self._from_logits("teacher", teacher_kind),
+                "student_from_logits": self._from_logits("student", student_found[0]),
+                "teacher_from_logits": self._from_logits("teacher", teacher_found[0]),
             }
-            if self.loss.activation == "softmax" and student_output.shape[-1] == 1:
+            self._class_axis = self._axis_of_classes(student_found, teacher_found)
+            classes = student_output.shape[self._class_axis]
+            if self.loss.activation == "softmax" and classes == 1:
                 raise ValueError(
                     f"A softmax over one class is always 1, so {type(self.loss).__name__} teaches "
                     "nothing: use BinaryKDLoss for a yes-or-no output, RegressionLoss for a real "
@@ -60,7 +62,8 @@ class OutputTerm(LossTerm):
                 f"Teacher and student must give outputs of one shape ({self.name}). Received: "
                 f"teacher={tuple(teacher_output.shape)}, student={tuple(student_output.shape)}"
             )
-        self.part = self.loss.make_part(tuple(teacher_output.shape), tuple(student_output.shape))
+        shapes = (_moved(x.shape, self._class_axis) for x in (teacher_output, student_output))
+        self.part = self.loss.make_part(*shapes)
         batch = student_output.shape[0]
         check_batch_size([self.loss], batch)
         if "labels" not in self.loss.asks:
@@ -90,8 +93,23 @@ class OutputTerm(LossTerm):
         return self._call(teacher_output, student_output, sample_weight, **context)
 
     def _call(self, teacher_output, student_output, sample_weight, **context):
+        if self._class_axis != -1:
+            teacher_output, student_output = keras.tree.map_structure(
+                lambda x: _with_classes_last(x, self._class_axis), (teacher_output, student_output)
+            )
         own = {"part": self.part, "stages": self.stages, **self._kinds}
         return self.loss(teacher_output, student_output, sample_weight, **context, **own)
+
+    def _axis_of_classes(self, *found):
+        """Returns where both outputs have their classes, counted from the end."""
+        axes = {axis for kind, axis in found if kind == "softmax"}
+        if len(axes) > 1:
+            raise ValueError(
+                f"Teacher and student end in a softmax over different axes ({self.name}): put a "
+                "keras.layers.Permute behind one of them. Received: axes, from the end, "
+                f"{sorted(axes)}"
+            )
+        return axes.pop() if axes else -1
 
     def _from_logits(self, role, kind):
         declared, found = getattr(self.loss, f"{role}_from_logits"), is_logits(kind)
@@ -145,7 +163,7 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
             # What travels with the data is logits, unless it or the loss says otherwise.
             logits = getattr(loss, "teacher_from_logits", None) is not False
             kind = LOGITS if logits else PROBABILITIES
-            term.check(paths[path], paths[path], student_spec.kinds[index], kind)
+            term.check(paths[path], paths[path], _found(student_spec, index), (kind, -1))
         else:
             teacher_path = path if len(paths) > 1 or len(theirs) > 1 else next(iter(theirs))
             if teacher_path not in theirs:
@@ -158,8 +176,8 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
             term.check(
                 paths[path],
                 theirs[teacher_path],
-                student_spec.kinds[index],
-                teacher_spec.kinds[list(theirs).index(teacher_path)],
+                _found(student_spec, index),
+                _found(teacher_spec, list(theirs).index(teacher_path)),
             )
         terms.append(term)
     return terms
@@ -205,6 +223,25 @@ def _losses_by_path(kd_loss, paths, output_names):
                 f"Received: kd_loss={type(loss).__name__}()"
             )
     return losses
+
+
+def _found(spec, index):
+    return spec.kinds[index], spec.class_axes[index]
+
+
+def _with_classes_last(value, axis):
+    """Moves an axis to the end; what Keras' softmax keeps of its logits, too."""
+    moved = ops.moveaxis(value, axis, -1)
+    logits = getattr(value, "_keras_logits", None)
+    if logits is not None:
+        moved._keras_logits = ops.moveaxis(logits, axis, -1)
+    return moved
+
+
+def _moved(shape, axis):
+    sizes = list(shape)
+    classes = sizes.pop(axis)
+    return (*sizes, classes)
 
 
 def _paths(outputs):

@@ -22,17 +22,27 @@ class ModelSpec:
     Attributes:
         outputs: The model's output structure, of `keras.KerasTensor`.
         kinds: For each output in flat order what `output_kind` finds.
+        class_axes: Likewise the axis of its classes, counted from the end.
         taps: `{tap: keras.KerasTensor}`, or a dict of them for attention vectors.
     """
 
     outputs: object
     kinds: list
+    class_axes: list
     taps: dict
 
     @property
     def is_logits(self):
         """For each output in flat order: True, False (probabilities) or None (unknown)."""
         return [is_logits(kind) for kind in self.kinds]
+
+    def check_classes_last(self, name):
+        """Raises a ValueError if a softmax of the model of that name is not over the last axis."""
+        if any(axis != -1 for axis in self.class_axes):
+            raise ValueError(
+                f"The softmax of '{name}' must be over the last axis: put a keras.layers.Permute "
+                f"behind it. Received: axes of the classes, from the end, {self.class_axes}"
+            )
 
 
 class _Symbolic(keras.layers.Layer):
@@ -151,12 +161,12 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
     Raises:
         ValueError: If a tap reads nothing, or something that is not one tensor.
     """
-    kinds: list = []
+    found: list = []
 
     def run(x):
         with Recording() as recording:
             outputs = model(x, training=False)
-        kinds[:] = [output_kind(leaf, recording) for leaf in keras.tree.flatten(outputs)]
+        found[:] = [output_kind(leaf, recording) for leaf in keras.tree.flatten(outputs)]
         values = [_one_tensor(recording.value(layer, tap), tap) for tap, layer in taps.items()]
         return [outputs, values]
 
@@ -164,7 +174,8 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
     unique = list({id(layer): layer for layer in layers}.values())
     with watched(unique, taps), modes_kept(model):
         outputs, values = symbolic_call(run, inputs)
-    return ModelSpec(outputs, kinds, dict(zip(taps, values, strict=True)))
+    kinds, axes = ([each[part] for each in found] for part in (0, 1))
+    return ModelSpec(outputs, kinds, axes, dict(zip(taps, values, strict=True)))
 
 
 def _one_tensor(value, tap):

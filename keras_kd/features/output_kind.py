@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_kd.features.class_axis import axis_after, softmax_axis
+
 LOGITS = "logits"
 # Where it is not known what made them, or where several things did.
 PROBABILITIES = "probabilities"
@@ -30,7 +32,7 @@ _SCORING = (
 )
 
 
-def output_kind(value, recording) -> str | None:
+def output_kind(value, recording) -> tuple[str | None, int]:
     """Finds out from the layers that ran what `value` holds.
 
     Args:
@@ -39,9 +41,11 @@ def output_kind(value, recording) -> str | None:
 
     Returns:
         `"logits"`; for probabilities what made them, `"softmax"` or `"sigmoid"`, or just
-        `"probabilities"`; None if it cannot be known.
+        `"probabilities"`; None if it cannot be known. And the axis of the classes, counted from
+        the end: another than -1 is that of a softmax.
     """
-    return _kind(value, recording.calls)
+    kind, axis = _kind(value, recording.calls)
+    return kind, -1 if axis is None else axis - len(value.shape)
 
 
 def is_logits(kind: str | None) -> bool | None:
@@ -50,46 +54,64 @@ def is_logits(kind: str | None) -> bool | None:
 
 
 def _kind(value, calls):
+    """Returns the kind, and for a softmax its class axis from 0."""
     # The innermost layer that gave this very tensor is the first to have reported it.
     index = next((i for i, (_, _, given) in enumerate(calls) if given is value), None)
-    kind = None if index is None else _given_by_last(calls[: index + 1])
+    kind, axis = (None, None) if index is None else _given_by_last(calls[: index + 1])
     kept = getattr(value, "_keras_logits", None) is not None  # as softmax and sigmoid leave it
-    return PROBABILITIES if kept and kind in (None, LOGITS) else kind
+    if kept and kind in (None, LOGITS):
+        # Over which axis a function's softmax ran is known where there is one only.
+        return (PROBABILITIES, None) if len(value.shape) == 2 else (None, None)
+    return kind, axis
 
 
 def _given_by_last(calls):
-    *earlier, (layer, taken, _) = calls
-    if isinstance(layer, keras.layers.TimeDistributed):
-        layer = layer.layer
+    *earlier, (layer, taken, given) = calls
+    outside = 0
+    while isinstance(layer, keras.layers.TimeDistributed):
+        layer, outside = layer.layer, outside + 1
     if hasattr(layer, "gives_logits"):  # a layer that says so itself
-        return {True: LOGITS, False: PROBABILITIES, None: None}[layer.gives_logits]
+        return {True: LOGITS, False: PROBABILITIES, None: None}[layer.gives_logits], None
     activation = getattr(layer, "activation", None)
     if activation is keras.activations.softmax or isinstance(layer, keras.layers.Softmax):
-        return "softmax"
+        axis = softmax_axis(layer, len(given.shape), outside)
+        return (None, None) if axis is None else ("softmax", axis)
     if activation is keras.activations.sigmoid:
-        return "sigmoid"
+        return "sigmoid", None
     if isinstance(layer, _SCORING):
-        return LOGITS if activation in (None, keras.activations.linear) else None
+        is_linear = activation in (None, keras.activations.linear)
+        return LOGITS if is_linear else None, None
     is_linear = isinstance(layer, keras.layers.Activation) and activation is (
         keras.activations.linear
     )
     if is_linear or isinstance(layer, _PASSING):
-        return _joined({_taken(value, earlier) for value in keras.tree.flatten(taken)})
-    return None
+        return _handed_on(layer, taken, given, earlier, outside)
+    return None, None
 
 
-def _joined(kinds):
-    if len(kinds) == 1:
-        return kinds.pop()
-    return None if kinds & {None, LOGITS} else PROBABILITIES
+def _handed_on(layer, taken, given, earlier, outside):
+    """What a layer gives that hands on what it takes."""
+    found = set()
+    for value in keras.tree.flatten(taken):
+        kind, axis = _taken(value, earlier)
+        if axis is not None:
+            shapes = tuple(value.shape)[outside:], tuple(given.shape)[outside:]
+            axis = axis_after(layer, axis - outside, *shapes) if axis > outside else None
+            kind, axis = (None, None) if axis is None else (kind, axis + outside)
+        found.add((kind, axis))
+    if len(found) == 1:
+        return found.pop()
+    kinds = {kind for kind, _ in found}
+    softmaxes_differ = len(kinds) == 1
+    return (None if softmaxes_differ or kinds & {None, LOGITS} else PROBABILITIES), None
 
 
 def _taken(value, earlier):
     # Only among what ran before: a layer may give the very tensor that it took.
-    kind = _kind(value, earlier)
-    if kind is None and earlier:
+    found = _kind(value, earlier)
+    if found[0] is None and earlier:
         # Autocast hands a layer a converted copy: then it is the layer before that gave it.
         given = earlier[-1][2]
         if getattr(given, "shape", None) == value.shape and given.dtype != value.dtype:
             return _kind(given, earlier)
-    return kind
+    return found

@@ -185,6 +185,7 @@ def _kinds(models, specs, from_logits, average):
         declared = [from_logits] * len(models)
     kinds = []
     for model, spec, flag in zip(models, specs, declared, strict=True):
+        spec.check_classes_last(model.name)
         found = [kind if flag is None else bool(flag) for kind in spec.is_logits]
         if None in found and average == "probabilities":
             raise ValueError(

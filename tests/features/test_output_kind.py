@@ -59,7 +59,7 @@ def test_a_float32_activation_after_half_precision_scores(policy, activation, is
     assert kind(model) is (is_logits and inner is None)
 
 
-@pytest.mark.parametrize("last", [None, "softmax"])
+@pytest.mark.parametrize("last", [None, "sigmoid"])
 @pytest.mark.parametrize(
     "passing",
     [
@@ -88,7 +88,7 @@ def test_a_head_of_convolution_and_pooling_is_seen_through(last):
 
 @pytest.mark.parametrize(
     ("one", "other", "is_logits"),
-    [(None, None, True), ("softmax", "softmax", False), (None, "softmax", None)],
+    [(None, None, True), ("sigmoid", "sigmoid", False), (None, "softmax", None)],
 )
 @pytest.mark.parametrize("joined", [layers.Average, layers.Concatenate])
 def test_joined_scores_are_known_when_their_kinds_agree(one, other, is_logits, joined):
@@ -182,7 +182,7 @@ def test_what_made_the_probabilities_is_told(end, inside):
         "scores": lambda: ending_in(layers.Dense(6, end)),
         "layer": lambda: ending_in(layers.Dense(6), layers.Activation(end)),
         "subclassed": lambda: Subclassed(layers.Activation(end)),
-        "passed on": lambda: ending_in(layers.Dense(6, end), layers.Reshape((3, 2))),
+        "passed on": lambda: ending_in(layers.Dense(6, end), layers.Reshape((1, 6))),
     }
     model = models[inside]()
     model(keras.ops.zeros((2, 6)))
@@ -192,4 +192,57 @@ def test_what_made_the_probabilities_is_told(end, inside):
 def test_probabilities_of_two_kinds_are_of_no_one_kind():
     inputs = keras.Input((6,))
     ends = [layers.Dense(3, "softmax")(inputs), layers.Dense(3, "sigmoid")(inputs)]
-    assert exact_kind(keras.Model(inputs, layers.Concatenate()(ends))) == "probabilities"
+    assert exact_kind(keras.Model(inputs, layers.Average()(ends))) == "probabilities"
+
+
+def axis(*last, shape=(4, 3)):
+    """Where the classes of a model that ends so are, from the end; None if it cannot be known."""
+    model = ending_in(*last, shape=shape)
+    spec = inspect_model(model, input_spec(model), {})
+    return None if spec.kinds[0] is None else spec.class_axes[0]
+
+
+@pytest.mark.parametrize(
+    ("expected", "last"),
+    [
+        (-2, [layers.Softmax(axis=1)]),
+        (-2, [layers.Softmax(axis=-2)]),
+        (-1, [layers.Softmax(axis=[2])]),
+        (None, [layers.Softmax(axis=[1, 2])]),
+        (-1, [layers.Softmax(axis=1), layers.Permute((2, 1))]),
+        (-2, [layers.Softmax(), layers.Permute((2, 1))]),
+        (-2, [layers.Softmax(axis=1), layers.Reshape((4, 3, 1)), layers.Reshape((4, 3))]),
+        (-1, [layers.Softmax(), layers.Reshape((2, 2, 3))]),
+        (None, [layers.Softmax(), layers.Reshape((3, 4))]),
+        (None, [layers.Softmax(), layers.Flatten()]),
+        (None, [layers.Softmax(axis=1), layers.GlobalAveragePooling1D()]),
+        (-1, [layers.Softmax(), layers.GlobalAveragePooling1D()]),
+        (-1, [layers.Softmax(), layers.GlobalAveragePooling1D(keepdims=True)]),
+        (-1, [layers.Softmax(), layers.AveragePooling1D(2), layers.Dropout(0.5)]),
+        (None, [layers.Softmax(axis=1), layers.Cropping1D(1)]),
+        (-2, [layers.TimeDistributed(layers.Reshape((3, 1))), layers.Softmax(axis=2)]),
+        (-1, [layers.TimeDistributed(layers.Softmax())]),
+    ],
+)
+def test_where_the_classes_are_is_followed_from_layer_to_layer(expected, last):
+    assert axis(*last) == expected
+
+
+def test_a_map_of_one_place_is_flattened_to_its_classes():
+    assert axis(layers.Softmax(), layers.Flatten(), shape=(1, 1, 3)) == -1
+
+
+@pytest.mark.parametrize(("along", "expected"), [(1, -1), (2, None)])
+def test_softmaxes_side_by_side_are_one_only_along_the_places(along, expected):
+    inputs = keras.Input((4, 3))
+    ends = [layers.Dense(3, "softmax")(inputs) for _ in range(2)]
+    model = keras.Model(inputs, layers.Concatenate(axis=along)(ends))
+    spec = inspect_model(model, input_spec(model), {})
+    assert (spec.class_axes[0] if spec.kinds[0] else None) == expected
+
+
+def test_the_axis_of_a_function_is_unknown_where_there_are_several():
+    inputs = keras.Input((4, 3))
+    model = keras.Model(inputs, keras.activations.softmax(layers.Dense(3)(inputs), axis=1))
+    spec = inspect_model(model, input_spec(model), {})
+    assert spec.kinds == [None]
