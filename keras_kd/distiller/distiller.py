@@ -10,7 +10,6 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from keras_kd.checks import check_fraction, check_temperature
 from keras_kd.distiller import argument_checks
 from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.carried_data import unpack
@@ -21,6 +20,7 @@ from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
 from keras_kd.distiller.resumable_model import ResumableModel
+from keras_kd.distiller.settings_model import SettingsModel
 from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
@@ -34,7 +34,7 @@ from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Distiller(PhasedModel, ResumableModel):
+class Distiller(SettingsModel, PhasedModel, ResumableModel):
     """Trains a student on the labels and on what a frozen teacher says.
 
     ```
@@ -67,7 +67,8 @@ class Distiller(PhasedModel, ResumableModel):
 
     Attributes:
         student, teacher: The two models.
-        alpha, temperature: Float32 variables, which callbacks change in a running step.
+        alpha, temperature: Float32 variables, which callbacks change in a running step; numbers
+            can be assigned too, as to `validate_with_teacher`. All else stays as it was made.
 
     Raises:
         TypeError, ValueError: If an argument is wrong or the models cannot be compared.
@@ -109,9 +110,7 @@ class Distiller(PhasedModel, ResumableModel):
         # Where Keras does not look, so that `trainable` and `add_loss` do not reach the teacher.
         self._untracked = types.SimpleNamespace(teacher=teacher, running=running, kd_loss=kd_loss)
         self.teacher_dtype = teacher_dtype
-        self.validate_with_teacher = bool(validate_with_teacher)
-        self.alpha = add_scalar(self, "alpha", check_fraction(alpha))
-        self.temperature = add_scalar(self, "temperature", check_temperature(temperature))
+        self.make_settings(alpha, temperature, validate_with_teacher)
         self.batches_seen = add_scalar(self, "batches_seen", 0, "int32")
         self._student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss")
@@ -126,6 +125,7 @@ class Distiller(PhasedModel, ResumableModel):
             self.attach(loss)
         self._alpha_at_start = float(alpha)
         self.built = True
+        self.keep_wiring()
 
     @property
     def teacher(self) -> keras.Model | None:
