@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
@@ -21,6 +22,7 @@ from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
 from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.settings_model import SettingsModel
+from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
@@ -48,7 +50,8 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
     ordinary model that carries no teacher. The teacher is never changed.
 
     Args:
-        student: The built `keras.Model` to train.
+        student: The built `keras.Model` to train. Its own `compute_loss`, `compute_metrics` and
+            metrics count; what its `compute_loss` returns is the student's loss.
         teacher: The trained `keras.Model` to learn from, on the same inputs (a teacher that wants
             others takes a preprocessing layer in front, or both take their own of a dict of inputs
             by name). None if its outputs travel with the data: then `x` is `{"inputs": x,
@@ -108,7 +111,9 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
         self.student = student
         running = in_dtype(teacher, teacher_dtype)
         # Where Keras does not look, so that `trainable` and `add_loss` do not reach the teacher.
-        self._untracked = types.SimpleNamespace(teacher=teacher, running=running, kd_loss=kd_loss)
+        self._untracked = types.SimpleNamespace(
+            teacher=teacher, running=running, kd_loss=kd_loss, rules=StudentRules(student)
+        )
         self.teacher_dtype = teacher_dtype
         self.make_settings(alpha, temperature, validate_with_teacher)
         self.batches_seen = add_scalar(self, "batches_seen", 0, "int32")
@@ -169,12 +174,19 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
         share = replica_share()
         # `super` adds the regularisers to the labels' loss; the logs tell them apart.
         regularisation = sum((ops.sum(loss) for loss in self.losses), ops.zeros(())) * share
-        student_loss = ops.zeros(())
-        self._phase.is_unlabelled = y is None or self.loss is None
-        if y is not None and self.loss is not None:
+        student_loss, rules = ops.zeros(()), self._untracked.rules
+        has_loss = self.loss is not None or rules.computes_loss
+        self._phase.is_unlabelled = y is None or not has_loss
+        if y is not None and has_loss:
             weights = changeable(sample_weight)
-            student_loss = super().compute_loss(x, y, y_pred, weights, training)
-            student_loss = student_loss - regularisation
+            if rules.computes_loss:  # with the student's regularisers, if it adds them
+                own = sum((ops.sum(loss) for loss in self.student.losses), ops.zeros(()))
+                inputs = own_inputs(self._unpack(x)["inputs"], self.student)
+                student_loss = rules.loss(inputs, y, y_pred, weights, training)
+                regularisation = regularisation - own * share
+            else:
+                student_loss = super().compute_loss(x, y, y_pred, weights, training)
+                student_loss = student_loss - regularisation
             self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
         elif self._phase.recording is not None:  # in a step, not in a symbolic build
             argument_checks.check_unlabelled(self, y, training, self._alpha_at_start)
@@ -197,6 +209,34 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
             term.tracker.update_state(distance / share, sample_weight=batch)
         inside = sum(term.loss_weight * distance for term, distance in feature_loss)
         return self.alpha * student_loss + (1.0 - self.alpha) * kd_loss + inside + regularisation
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        """Keras' `metrics`, and those that the student brings."""
+        metrics = super().metrics
+        known = {id(metric) for metric in metrics}
+        return metrics + [each for each in self._untracked.rules.metrics if id(each) not in known]
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Keras' `compile`; a student without one of its own can be evaluated afterwards."""
+        super().compile(*args, **kwargs)
+        given = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
+        names = ("loss", "loss_weights", "metrics", "weighted_metrics")
+        self._untracked.rules.compile(*(given.get(name) for name in names))
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as before the Distiller was saved."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Tensor | None = None
+    ) -> dict[str, Any]:
+        """Keras' `compute_metrics`, and the student's own."""
+        if y is not None:
+            inputs = own_inputs(self._unpack(x)["inputs"], self.student)
+            self._untracked.rules.update_metrics(inputs, y, y_pred, sample_weight)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def silent_terms(self, phase: str) -> list[str]:
         """Returns what `evaluate` leaves out where it runs no teacher."""

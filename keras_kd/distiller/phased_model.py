@@ -59,7 +59,9 @@ class PhasedModel(keras.Model):
         results = {}
         for metric in (metric for metric in self.metrics if metric.name not in silent):
             result = metric.result()
-            results.update(result if isinstance(result, dict) else {metric.name: result})
+            result = result if isinstance(result, dict) else {metric.name: result}
+            # What the student brings comes last, and takes no name of the Distiller's.
+            results = result | results
         return results
 
 
