@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_kd.distiller import argument_checks
 from keras_kd.distiller.awaited_shapes import AwaitedShapes
+from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
 from keras_kd.distiller.carried_data import unpack
 from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.gradient_term import GradientTerm
@@ -112,7 +113,11 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
         running = in_dtype(teacher, teacher_dtype)
         # Where Keras does not look, so that `trainable` and `add_loss` do not reach the teacher.
         self._untracked = types.SimpleNamespace(
-            teacher=teacher, running=running, kd_loss=kd_loss, rules=StudentRules(student)
+            teacher=teacher,
+            running=running,
+            kd_loss=kd_loss,
+            rules=StudentRules(student),
+            bare=None,
         )
         self.teacher_dtype = teacher_dtype
         self.make_settings(alpha, temperature, validate_with_teacher)
@@ -271,12 +276,15 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
         self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
+        self._check_teacher()
         if self.train_function is None:  # `train_on_batch` comes here for every batch
             follow_weights(self._untracked.running, self.teacher)
         return super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> Callable[..., Any]:
         """Keras' `make_test_function`."""
+        if self.validate_with_teacher:
+            self._check_teacher()
         if self.test_function is None:
             follow_weights(self._untracked.running, self.teacher)
         return super().make_test_function(force)
@@ -327,7 +335,24 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
     ) -> Self:
         """Makes the Distiller that `get_config` described."""
         parts = ("student", "teacher", "kd_loss", "feature_losses")
-        return cls(**with_parts(config, parts, custom_objects))
+        made = cls(**with_parts(config, parts, custom_objects))
+        made._untracked.bare = BareTeacher(made.teacher)
+        return made
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Keras' `save`; a name that ends in .keras keeps the teacher too."""
+        check_keeps_teacher(filepath)
+        super().save(filepath, *args, **kwargs)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Keras' `load_own_variables`, which comes with the teacher's weights."""
+        super().load_own_variables(store)
+        self._untracked.bare = None
+
+    def _check_teacher(self):
+        if self._untracked.bare is not None:
+            self._untracked.bare.check()
+            self._untracked.bare = None
 
     def _unpack(self, x):
         return unpack(x, self._input_names, has_teacher=self.teacher is not None)
