@@ -18,12 +18,14 @@ from keras_kd.distiller.carried_data import unpack
 from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.gradient_term import GradientTerm
 from keras_kd.distiller.late_variables import join_training, strategy_scope
+from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
 from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.settings_model import SettingsModel
 from keras_kd.distiller.student_rules import StudentRules
+from keras_kd.distiller.taking_turns import TurnTakingModel, alone_with
 from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
@@ -37,7 +39,7 @@ from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Distiller(SettingsModel, PhasedModel, ResumableModel):
+class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
     """Trains a student on the labels and on what a frozen teacher says.
 
     ```
@@ -110,7 +112,8 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
         # Autocast would hand teacher and student other inputs than their own.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student
-        running = in_dtype(teacher, teacher_dtype)
+        with alone_with(teacher):
+            running = in_dtype(teacher, teacher_dtype)
         # Where Keras does not look, so that `trainable` and `add_loss` do not reach the teacher.
         self._untracked = types.SimpleNamespace(
             teacher=teacher,
@@ -122,8 +125,8 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
         self.teacher_dtype = teacher_dtype
         self.make_settings(alpha, temperature, validate_with_teacher)
         self.batches_seen = add_scalar(self, "batches_seen", 0, "int32")
-        self._student_loss_tracker = keras.metrics.Mean(name="student_loss")
-        self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss")
+        self._student_loss_tracker = keras.metrics.Mean(name="student_loss", dtype="float32")
+        self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss", dtype="float32")
         self.output_terms = output_terms(
             kd_loss, student, self._inspect(student), running and self._inspect(running)
         )
@@ -176,22 +179,21 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
     ) -> Tensor:
         """Returns the equation's value for one batch and updates its logs."""
         batch = ops.shape(keras.tree.flatten(y_pred)[0])[0]
-        share = replica_share()
+        share = as_term(replica_share())
         # `super` adds the regularisers to the labels' loss; the logs tell them apart.
-        regularisation = sum((ops.sum(loss) for loss in self.losses), ops.zeros(())) * share
-        student_loss, rules = ops.zeros(()), self._untracked.rules
+        regularisation = sum_of(self.losses) * share
+        student_loss, rules = sum_of([]), self._untracked.rules
         has_loss = self.loss is not None or rules.computes_loss
         self._phase.is_unlabelled = y is None or not has_loss
         if y is not None and has_loss:
             weights = changeable(sample_weight)
             if rules.computes_loss:  # with the student's regularisers, if it adds them
-                own = sum((ops.sum(loss) for loss in self.student.losses), ops.zeros(()))
                 inputs = own_inputs(self._unpack(x)["inputs"], self.student)
-                student_loss = rules.loss(inputs, y, y_pred, weights, training)
-                regularisation = regularisation - own * share
+                student_loss = sum_of([rules.loss(inputs, y, y_pred, weights, training)])
+                regularisation = regularisation - sum_of(self.student.losses) * share
             else:
                 student_loss = super().compute_loss(x, y, y_pred, weights, training)
-                student_loss = student_loss - regularisation
+                student_loss = as_term(student_loss) - regularisation
             self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
         elif self._phase.recording is not None:  # in a step, not in a symbolic build
             argument_checks.check_unlabelled(self, y, training, self._alpha_at_start)
@@ -212,8 +214,9 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
         self._kd_loss_tracker.update_state(kd_loss / share, sample_weight=batch)
         for term, distance in feature_loss:
             term.tracker.update_state(distance / share, sample_weight=batch)
-        inside = sum(term.loss_weight * distance for term, distance in feature_loss)
-        return self.alpha * student_loss + (1.0 - self.alpha) * kd_loss + inside + regularisation
+        inside = sum_of(as_term(term.loss_weight) * distance for term, distance in feature_loss)
+        alpha = as_term(self.alpha)
+        return alpha * student_loss + (1.0 - alpha) * kd_loss + inside + regularisation
 
     @property
     def metrics(self) -> list[keras.Metric]:
@@ -255,7 +258,8 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
             self.train_function = None
         losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
         argument_checks.check_fitted_batches(losses, *args, **kwargs)
-        follow_weights(self._untracked.running, self.teacher)
+        with alone_with(self.teacher):
+            follow_weights(self._untracked.running, self.teacher)
         with argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
             history = super().fit(*args, **kwargs)
             if history.epoch and "loss" not in history.history:
@@ -264,7 +268,8 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
-        follow_weights(self._untracked.running, self.teacher)
+        with alone_with(self.teacher):
+            follow_weights(self._untracked.running, self.teacher)
         waits = self.validate_with_teacher and self._awaited.waiting
         told = self._awaited.told_by(self, *args, **kwargs) if waits else contextlib.nullcontext()
         with self._phase.evaluation(), argument_checks.no_end_at_once(), told:
@@ -361,4 +366,6 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel):
         return [*(term.loss for term in self.feature_terms), *self._awaited.waiting]
 
     def _inspect(self, model, taps=None):
-        return inspect_model(model, input_spec_among(model, self.student, self.teacher), taps or {})
+        spec = input_spec_among(model, self.student, self.teacher)
+        with alone_with(self.teacher):
+            return inspect_model(model, spec, taps or {})

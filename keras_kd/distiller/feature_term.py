@@ -28,7 +28,7 @@ class FeatureTerm(LossTerm):
 
     def __init__(self, loss, student, teacher, inspect):
         super().__init__(loss, loss.name)
-        self.tracker = keras.metrics.Mean(name=loss.name)
+        self.tracker = keras.metrics.Mean(name=loss.name, dtype="float32")
         pairs = [
             (Tap.of(ours, loss.side), Tap.of(theirs, loss.side))
             for ours, theirs in loss.layers.items()

@@ -35,7 +35,7 @@ class GradientTerm(LossTerm):
 
     def __init__(self, loss, student, teacher, inspect):
         super().__init__(loss, loss.name)
-        self.tracker = keras.metrics.Mean(name=loss.name)
+        self.tracker = keras.metrics.Mean(name=loss.name, dtype="float32")
         if loss.layers is not None:
             raise ValueError(
                 f"{type(loss).__name__} compares gradients to the inputs and reads no layers. "

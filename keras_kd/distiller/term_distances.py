@@ -2,9 +2,8 @@
 
 import dataclasses
 
-from keras import ops
-
 from keras_kd.distiller.carried_features import CarriedFeatures
+from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.output_term import follow, one_weight
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.recording import Recording
@@ -48,13 +47,13 @@ def teacher_losses(teacher, carried, recording, y_pred, sample_weight, *, terms,
     """
     output_terms, feature_terms = terms
     if not output_terms and not feature_terms:
-        return ops.zeros(()), []
+        return sum_of([]), []
     answers, outputs = _answer(teacher, carried)
     context = {**context, "index": carried.get("index")}
     both = ForwardPass(recording, answers, carried["inputs"], outputs, context)
     kd_loss = _output_distances(output_terms, both, y_pred, sample_weight)
     weight = one_weight(sample_weight)
-    return kd_loss, [(term, term.distance(both, weight)) for term in feature_terms]
+    return kd_loss, [(term, as_term(term.distance(both, weight))) for term in feature_terms]
 
 
 def _answer(teacher, carried):
@@ -78,7 +77,7 @@ def _output_distances(output_terms, both, y_pred, sample_weight):
     context = {name: value for name, value in both.context.items() if name != "labels"}
     carried = isinstance(both.teacher, CarriedFeatures)
     one = carried and is_one_value(both.teacher_outputs)
-    kd_loss = ops.zeros(())
+    kd_loss = sum_of([])
     for term in output_terms:
         distance = term.distance(
             follow(term.student_path, y_pred),
@@ -87,5 +86,5 @@ def _output_distances(output_terms, both, y_pred, sample_weight):
             labels=term.part_of(both.context["labels"]),
             **context,
         )
-        kd_loss = kd_loss + term.loss_weight * distance
+        kd_loss = kd_loss + as_term(term.loss_weight) * as_term(distance)
     return kd_loss

@@ -91,9 +91,7 @@ def watch(layer, side="output"):
     several replicas run at a time. Without an open recording it passes straight through.
     """
     for name in _methods(side):
-        if not _is_watched(layer, name):
-            wrap = _reporting_attention if name == _ATTENTION else _reporting
-            setattr(layer, name, wrap(layer, getattr(layer, name)))
+        _hold(layer, name)
 
 
 @contextlib.contextmanager
@@ -101,27 +99,42 @@ def watched(layers, taps=()):
     """Watches `layers`, and what `{tap: layer}` reads, while the context is open; then no more."""
     sides = [(layer, "output") for layer in layers]
     sides += [(layer, tap.side) for tap, layer in dict(taps).items()]
-    fresh = {
-        (id(layer), name): layer
-        for layer, side in sides
-        for name in _methods(side)
-        if not _is_watched(layer, name)
-    }
-    for layer, side in sides:
-        watch(layer, side)
+    held = [(layer, name) for layer, side in sides for name in _methods(side)]
+    for layer, name in held:
+        _hold(layer, name)
     try:
         yield
     finally:
-        for (_, name), layer in fresh.items():
+        for layer, name in held:
+            _release(layer, name)
+
+
+# Threads may look at one model at a time: a method is patched while any of them holds it.
+_patching = threading.Lock()
+
+
+def _hold(layer, name):
+    with _patching:
+        holders = vars(getattr(layer, name))
+        if _WRAPPED in holders:
+            holders[_WRAPPED] += 1
+            return
+        wrap = _reporting_attention if name == _ATTENTION else _reporting
+        reporting = wrap(layer, getattr(layer, name))
+        setattr(reporting, _WRAPPED, 1)
+        setattr(layer, name, reporting)
+
+
+def _release(layer, name):
+    with _patching:
+        holders = vars(getattr(layer, name))
+        holders[_WRAPPED] -= 1
+        if not holders[_WRAPPED]:
             delattr(layer, name)
 
 
 def _methods(side):
     return (*_CALLS, _ATTENTION) if side in ATTENTION_SIDES else _CALLS
-
-
-def _is_watched(layer, name):
-    return _WRAPPED in vars(getattr(layer, name))
 
 
 def _reporting(layer, call):
@@ -133,7 +146,6 @@ def _reporting(layer, call):
             stack[-1].report(layer, args, kwargs, given)
         return given
 
-    setattr(watched_call, _WRAPPED, True)
     return watched_call
 
 
@@ -149,5 +161,4 @@ def _reporting_attention(layer, compute):
         stack[-1].attentions.append(Attention(layer, given[1], named))
         return given
 
-    setattr(watched_compute, _WRAPPED, True)
     return watched_compute
