@@ -75,6 +75,19 @@ def check_models(student, teacher):
     check_inputs_alike(student, teacher)
 
 
+def check_unshared(student, teacher):
+    """Raises if a config cannot describe the two because they share variables."""
+    theirs = {id(variable) for variable in getattr(teacher, "variables", [])}
+    shared = [variable.path for variable in student.variables if id(variable) in theirs]
+    if shared:
+        raise ValueError(
+            "A file describes student and teacher as two models, which could not share weights "
+            "when they are loaded: keep this Distiller's weights with save_weights('name.weights."
+            "h5'), or give each model a copy of the layer. Received: shared weights "
+            f"{shared[:3]}{' ...' * (len(shared) > 3)}"
+        )
+
+
 def _way_in(role, given):
     """Returns how something else than a model can be a teacher, if it can."""
     if isinstance(given, keras.layers.Layer):

@@ -63,7 +63,9 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
         alpha: Weight of the labels, from 0 to 1. At 0 no labels are needed. Defaults to 0.1.
         temperature: Softens both distributions, above 0. Defaults to 4.
         kd_loss: A `losses.DistillationLoss` for every output, a dict or list of them that follows
-            the student's outputs with None where an output is not distilled, or None.
+            the student's outputs with None where an output is not distilled, or None. Where the
+            teacher's outputs are others, `teacher_output` of a loss says which one it listens to;
+            a teacher of one output teaches whichever outputs a dict or list names.
         feature_losses: Losses with `layers={student_layer: teacher_layer}`.
         teacher_dtype: A Keras dtype policy, such as `"bfloat16"`, that a copy of the teacher
             computes in, for machines that are faster at it. None runs the teacher as it is.
@@ -128,7 +130,11 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
         self._student_loss_tracker = keras.metrics.Mean(name="student_loss", dtype="float32")
         self._kd_loss_tracker = keras.metrics.Mean(name="kd_loss", dtype="float32")
         self.output_terms = output_terms(
-            kd_loss, student, self._inspect(student), running and self._inspect(running)
+            kd_loss,
+            student,
+            self._inspect(student),
+            teacher,
+            running and self._inspect(running),
         )
         spec = input_spec_among(student, teacher)
         self._input_names = set(spec) if isinstance(spec, dict) else set()
@@ -321,6 +327,7 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, alpha and temperature as they are now."""
+        argument_checks.check_unshared(self.student, self.teacher)
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -348,6 +355,10 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
         """Keras' `save`; a name that ends in .keras keeps the teacher too."""
         check_keeps_teacher(filepath)
         super().save(filepath, *args, **kwargs)
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
+        """Exports the student, as `distiller.student.export` does; see also `export_student`."""
+        return self.student.export(filepath, *args, **kwargs)
 
     def load_own_variables(self, store: Any) -> None:
         """Keras' `load_own_variables`, which comes with the teacher's weights."""

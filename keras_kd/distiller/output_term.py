@@ -134,14 +134,15 @@ class OutputTerm(LossTerm):
         return found if declared is None else declared
 
 
-def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
+def output_terms(kd_loss, student, student_spec, teacher, teacher_spec) -> list:
     """Returns a checked `OutputTerm` for every output that `kd_loss` names.
 
     Args:
         kd_loss: A loss for every output, a dict or list that follows the outputs, or None.
         student: The student.
         student_spec: Its `ModelSpec`.
-        teacher_spec: The teacher's, or None if its outputs travel with the data.
+        teacher: The teacher, or None if its outputs travel with the data.
+        teacher_spec: Its `ModelSpec`, or None.
 
     Raises:
         TypeError, ValueError: If `kd_loss` does not fit the outputs, or the outputs each other.
@@ -150,6 +151,7 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
     output_names = getattr(student, "output_names", None)
     losses = _losses_by_path(kd_loss, paths, output_names)
     theirs = None if teacher_spec is None else _paths(teacher_spec.outputs)
+    is_said = isinstance(kd_loss, dict | list | tuple)  # which of the student's outputs learn
     if len(output_names or []) != len(paths):
         output_names = [None] * len(paths)
     terms = []
@@ -159,19 +161,14 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
         place = {"index": index, "output_names": output_names}
         name = "_".join([*(str(key) for key in path), "kd_loss"])
         if theirs is None:
-            term = OutputTerm(loss, name, path, path, **place)
+            theirs_is = path if loss.teacher_output is None else (loss.teacher_output,)
+            term = OutputTerm(loss, name, path, theirs_is, **place)
             # What travels with the data is logits, unless it or the loss says otherwise.
             logits = getattr(loss, "teacher_from_logits", None) is not False
             kind = LOGITS if logits else PROBABILITIES
             term.check(paths[path], paths[path], _found(student_spec, index), (kind, -1))
         else:
-            teacher_path = path if len(paths) > 1 or len(theirs) > 1 else next(iter(theirs))
-            if teacher_path not in theirs:
-                raise ValueError(
-                    "The teacher has no output that corresponds to the student's: give `kd_loss` "
-                    "a dict or list with None for outputs that are not distilled. Received: "
-                    f"student outputs={_names(paths)}, teacher outputs={_names(theirs)}"
-                )
+            teacher_path = _teacher_path(loss, path, paths, theirs, teacher, is_said=is_said)
             term = OutputTerm(loss, name, path, teacher_path, **place)
             term.check(
                 paths[path],
@@ -181,6 +178,43 @@ def output_terms(kd_loss, student, student_spec, teacher_spec) -> list:
             )
         terms.append(term)
     return terms
+
+
+def _teacher_path(loss, path, paths, theirs, teacher, *, is_said):
+    """Returns the path to the teacher's output that teaches the student's at `path`."""
+    wanted = loss.teacher_output
+    if wanted is not None:
+        names = getattr(teacher, "output_names", None) or []
+        by_name = dict(zip(names, theirs, strict=True)) if len(names) == len(theirs) else {}
+        by_name |= {each[-1]: each for each in theirs if each}
+        if isinstance(wanted, int) and 0 <= wanted < len(theirs):
+            by_name.setdefault(wanted, list(theirs)[wanted])
+        if wanted not in by_name:
+            raise ValueError(
+                f"The teacher has no output {wanted!r}.{nearest(wanted, by_name)} Received: "
+                f"teacher_output={wanted!r}. Available: {_names(theirs)}"
+            )
+        return by_name[wanted]
+    only = len(theirs) == 1 and (len(paths) == 1 or is_said)
+    found = next(iter(theirs)) if only else path
+    if found not in theirs:
+        example = next((each[-1] for each in theirs if each), 0)
+        raise ValueError(
+            "The teacher has no output that corresponds to the student's: say which of the "
+            "student's outputs learn and from which of the teacher's, such as "
+            f"kd_loss={_advice(paths, theirs, type(loss).__name__, example)}. Received: student "
+            f"outputs={_names(paths)}, teacher outputs={_names(theirs)}"
+        )
+    return found
+
+
+def _advice(paths, theirs, loss, example):
+    """Returns a `kd_loss` that would do, as it is written."""
+    made = f"{loss}(teacher_output={example!r})" if len(theirs) > 1 else f"{loss}()"
+    key = next((path[-1] for path in paths if path), None)
+    if key is None:
+        return made
+    return f"{{{key!r}: {made}}}" if isinstance(key, str) else f"[{made}, None]"
 
 
 def _losses_by_path(kd_loss, paths, output_names):
@@ -257,7 +291,13 @@ def follow(path, structure):
     for key in path:
         if not keras.tree.is_nested(structure):
             break
-        structure = structure[key]
+        try:
+            structure = structure[key]
+        except (IndexError, KeyError, TypeError) as error:
+            available = list(structure) if isinstance(structure, dict) else len(structure)
+            raise ValueError(
+                f"The teacher's outputs have no part {key!r}. Received: outputs of {available}"
+            ) from error
     return structure
 
 

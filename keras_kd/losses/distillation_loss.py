@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.checks import check_number
+from keras_kd.losses.argument_checks import check_given, check_layers, check_output
 from keras_kd.losses.formula.given_values import GivenValues
 from keras_kd.losses.formula.keras_mask import both_real, keras_mask
 from keras_kd.losses.formula.per_sample_mean import check_mask, per_sample_mean
@@ -63,6 +64,9 @@ class DistillationLoss(keras.losses.Loss):
             `keras.losses.SparseCategoricalCrossentropy`: pixels that have no class, for one. The
             mean is taken over the others. None, the default, and data without labels ignore
             nothing.
+        teacher_output: Name or position of the teacher's output that a loss on outputs listens to,
+            where the teacher has several and the student others. None, the default, is the output
+            at the student's place, or the only one.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -100,13 +104,15 @@ class DistillationLoss(keras.losses.Loss):
         reduction: str | None = "sum_over_batch_size",
         dtype: str = "float32",
         ignore_class: int | None = None,
+        teacher_output: str | int | None = None,
     ) -> None:
         super().__init__(
             name=name or snake_case(type(self).__name__), reduction=reduction, dtype=dtype
         )
         self.weight = check_number("weight", weight, least=0.0)
-        self.layers = _check_layers(layers)
+        self.layers = check_layers(layers)
         self.ignore_class = check_ignore_class(self, ignore_class)
+        self.teacher_output = check_output(teacher_output, self.layers)
         named = inspect.signature(self.call).parameters
         self.asks = tuple(argument for argument in CONTEXT if argument in named)
         self._alone = _PartsAlone(self)
@@ -136,6 +142,7 @@ class DistillationLoss(keras.losses.Loss):
                 f"{type(self).__name__} can be given {', '.join(CONTEXT)} by name. "
                 f"Received: {', '.join(unknown)}"
             )
+        check_given(self, teacher_value, student_value)
         if self.joint:
             self._check_pairs(teacher_value, student_value, context)
         elif isinstance(student_value, list | tuple):
@@ -210,7 +217,7 @@ class DistillationLoss(keras.losses.Loss):
     def with_layers(self, layers: dict[Any, Any]) -> Self:
         """Returns this loss for other `layers`, all else the same."""
         other = type(self).__new__(type(self))
-        other.__dict__.update(vars(self), layers=_check_layers(layers), _alone=_PartsAlone(other))
+        other.__dict__.update(vars(self), layers=check_layers(layers), _alone=_PartsAlone(other))
         return other
 
     def get_config(self) -> dict[str, Any]:
@@ -227,6 +234,7 @@ class DistillationLoss(keras.losses.Loss):
             "layers": layers,
             "dtype": self.dtype,
             "ignore_class": self.ignore_class,
+            "teacher_output": self.teacher_output,
         }
 
     @classmethod
@@ -347,14 +355,3 @@ def _masks(value):
 
 def _length(values):
     return len(values) if isinstance(values, list | tuple) else "no list of"
-
-
-def _check_layers(layers):
-    if layers is None:
-        return None
-    if not isinstance(layers, dict) or not layers:
-        raise ValueError(
-            "`layers` must be a dict {student_layer: teacher_layer} with at least one pair. "
-            f"Received: layers={layers!r}"
-        )
-    return dict(layers)

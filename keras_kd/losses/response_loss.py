@@ -69,6 +69,11 @@ class ResponseLoss(DistillationLoss):
     ) -> tuple[Any, Any]:
         """Brings both values to logits of one shape, or the teacher's to checked top-k labels."""
         refuse_top_k(self.name, "student", student_value)
+        if isinstance(student_value, dict):
+            raise ValueError(
+                f"{self.name} compares one output with one output: take it out of the dict. "
+                f"Received: student={sorted(map(str, student_value))}"
+            )
         student = self._logits(
             student_value, self.student_from_logits, context.get("student_from_logits")
         )

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from models_for_tests import distiller, examples, net, numbers
+from models_for_tests import distiller, examples, inferred, net, numbers
 
 from keras_kd import Distiller
 
@@ -62,3 +62,34 @@ def test_a_teacher_without_its_weights_teaches_nobody(model, tmp_path, how):
         copy.train_on_batch(X, Y)
     copy.teacher.set_weights(model.teacher.get_weights())
     copy.fit(X, Y, verbose=0)
+
+
+def test_models_that_share_a_frozen_layer_say_what_keeps_them(tmp_path):
+    stem = keras.layers.Dense(6, name="stem", trainable=False)
+
+    def on_stem(width):
+        inputs = keras.Input((4,))
+        return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Dense(width)(stem(inputs))))
+
+    def shared():
+        return distiller(on_stem(3), on_stem(5))
+
+    model = shared()
+    model.fit(X, Y, verbose=0)
+    with pytest.raises(ValueError, match=r"share weights.*weights\.h5.*stem/kernel"):
+        model.save(tmp_path / "d.keras")
+    model.save_weights(tmp_path / "d.weights.h5")
+    other = shared()
+    other.load_weights(tmp_path / "d.weights.h5")
+    for one, two in zip(numbers(other.teacher), numbers(model.teacher), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras exports to other formats there"
+)
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it runs what was exported")
+def test_export_exports_the_student(model, tmp_path):
+    model.export(tmp_path / "saved", verbose=False)
+    found = keras.layers.TFSMLayer(tmp_path / "saved", call_endpoint="serve")(X)
+    np.testing.assert_allclose(np.asarray(found), inferred(model.student, X), rtol=1e-5, atol=1e-6)

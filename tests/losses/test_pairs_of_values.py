@@ -59,3 +59,19 @@ def test_pairs_share_a_mask_or_have_one_each():
 def test_pairs_that_do_not_pair_up_are_an_error(teachers, students, context):
     with pytest.raises(ValueError, match=r"compares pairs: .*Received: .* teacher values"):
         RegressionLoss()(teachers, students, **context)
+
+
+TENSOR = np.ones((2, 3), "float32")
+
+
+@pytest.mark.parametrize("cls", [KDLoss, ATLoss])
+@pytest.mark.parametrize("other", [{"a": TENSOR}, [TENSOR], None])
+def test_what_is_no_pair_of_tensors_is_an_error_that_says_what_came(cls, other):
+    for pair in ((TENSOR, other), (other, TENSOR)):
+        with pytest.raises(ValueError, match="Received: .*(dict of|list of 1|NoneType|keys=)"):
+            cls()(*pair)
+
+
+def test_strings_are_no_values():
+    with pytest.raises(TypeError, match="kd_loss compares numbers. Received: 'a'"):
+        KDLoss()("a", "b")
