@@ -38,7 +38,10 @@ def check_given(loss, teacher_value, student_value):
     name, nested = loss.name, [keras.tree.is_nested(x) for x in (teacher_value, student_value)]
     # Probabilities and top-k labels are one value, and say in a dict what they are.
     one = isinstance(teacher_value, dict) and hasattr(loss, "reads_top_k")
-    alike = nested[0] == nested[1] or ((one or is_one_value(teacher_value)) and not nested[1])
+    pairs = isinstance(student_value, list | tuple)  # which say what is wrong with theirs
+    alike = (
+        pairs or nested[0] == nested[1] or ((one or is_one_value(teacher_value)) and not nested[1])
+    )
     leaves = keras.tree.flatten([teacher_value, student_value])
     if not alike or None in [each if each is None else 0 for each in leaves]:
         raise ValueError(
