@@ -60,3 +60,12 @@ def _shown(value):
     if isinstance(value, list | tuple):
         return f"{type(value).__name__} of {len(value)}"
     return f"{type(value).__name__} of shape {getattr(value, 'shape', None)}"
+
+
+def check_mean_over(mean_over):
+    """Returns what a mean is taken over, or None for the formula's own."""
+    if mean_over not in (None, "samples", "tokens"):
+        raise ValueError(
+            f"`mean_over` must be 'tokens', 'samples' or None. Received: mean_over={mean_over!r}"
+        )
+    return mean_over

@@ -21,7 +21,7 @@ class BoundedRegressionLoss(DistillationLoss):
     ```
 
     The teacher's error is an upper bound, not a target: real-valued outputs of a teacher can point
-    the wrong way, so its values are never copied. The formula is the paper's equation 5.
+    the wrong way, so its values are never copied.
 
     Args:
         margin: m, in squared units of the output, at least 0. Defaults to 0.

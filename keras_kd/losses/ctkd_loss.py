@@ -28,9 +28,10 @@ class CTKDLoss(KDLoss):
     `distiller.output_terms[0].part`.
 
     Args:
-        reversal_steps: Training steps until the reversal has its full strength. The paper has 10
-            epochs: `10 * math.ceil(examples / batch_size)`.
-        initial: T before training. Defaults to 4.
+        reversal_steps: Training steps until the reversal has its full strength. The authors' runs
+            take 10 epochs on CIFAR, `10 * math.ceil(examples / batch_size)`, and 5 on ImageNet.
+        initial: T before training. Defaults to 4, which is ours: the authors' code begins at
+            `a = 1`, a T of 15.6.
         low: T is above it. Defaults to 1.
         high: T is below it. Defaults to 21.
         **kwargs: As in `KDLoss`, without a temperature.

@@ -28,7 +28,7 @@ class CWDLoss(DistillationLoss):
 
     Args:
         temperature: T, this loss' own. Defaults to 4.
-        weight: Defaults to 1. The paper has 3 for score maps and 50 for feature maps.
+        weight: Defaults to 1. The authors' command has 3 for score maps.
         **kwargs: `layers`, `name`, `reduction`, `dtype`.
 
     Call arguments: maps `(B, H, W, C)` or sequences `(B, L, C)` of one shape; one value a sample.

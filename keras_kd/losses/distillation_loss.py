@@ -11,10 +11,20 @@ import numpy as np
 from keras import ops
 
 from keras_kd.checks import check_number
-from keras_kd.losses.argument_checks import check_given, check_layers, check_output
+from keras_kd.losses.argument_checks import (
+    check_given,
+    check_layers,
+    check_mean_over,
+    check_output,
+)
 from keras_kd.losses.formula.given_values import GivenValues
 from keras_kd.losses.formula.keras_mask import both_real, keras_mask
-from keras_kd.losses.formula.per_sample_mean import check_mask, per_sample_mean
+from keras_kd.losses.formula.per_sample_mean import (
+    check_mask,
+    per_sample_mean,
+    real_positions_of,
+    share_of_each,
+)
 from keras_kd.losses.formula.to_rank import to_rank
 from keras_kd.losses.formula.top_k import bare_probabilities, refuse_top_k
 from keras_kd.losses.formula.without_ignored import check_ignore_class, without_ignored
@@ -67,6 +77,10 @@ class DistillationLoss(keras.losses.Loss):
         teacher_output: Name or position of the teacher's output that a loss on outputs listens to,
             where the teacher has several and the student others. None, the default, is the output
             at the student's place, or the only one.
+        mean_over: Where padding is masked, `"tokens"` for one mean over all real positions, or
+            `"samples"` for each sample's own mean and then that of the samples. None, the default,
+            is `"tokens"` for losses that give a value for each position, as those on outputs do,
+            and `"samples"` for those that give one for each sample, as those on features do.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -105,6 +119,7 @@ class DistillationLoss(keras.losses.Loss):
         dtype: str = "float32",
         ignore_class: int | None = None,
         teacher_output: str | int | None = None,
+        mean_over: str | None = None,
     ) -> None:
         super().__init__(
             name=name or snake_case(type(self).__name__), reduction=reduction, dtype=dtype
@@ -113,6 +128,7 @@ class DistillationLoss(keras.losses.Loss):
         self.layers = check_layers(layers)
         self.ignore_class = check_ignore_class(self, ignore_class)
         self.teacher_output = check_output(teacher_output, self.layers)
+        self.mean_over = check_mean_over(mean_over)
         named = inspect.signature(self.call).parameters
         self.asks = tuple(argument for argument in CONTEXT if argument in named)
         self._alone = _PartsAlone(self)
@@ -235,6 +251,7 @@ class DistillationLoss(keras.losses.Loss):
             "dtype": self.dtype,
             "ignore_class": self.ignore_class,
             "teacher_output": self.teacher_output,
+            "mean_over": self.mean_over,
         }
 
     @classmethod
@@ -295,6 +312,9 @@ class DistillationLoss(keras.losses.Loss):
         weights = None
         if mask is not None and "mask" in self.asks:  # the formula has applied it
             sample_weight = _of_real_positions(sample_weight, mask, values)
+            if self.mean_over == "tokens" and rank == 1:
+                count = real_positions_of(mask, values.dtype)
+                weights = ops.divide_no_nan(count, ops.mean(count))
         elif mask is not None:
             if len(mask.shape) > rank:
                 raise ValueError(
@@ -307,7 +327,10 @@ class DistillationLoss(keras.losses.Loss):
             if self.reduction in ("sum_over_batch_size", "mean"):
                 # Keras' convention: the mean over what is not masked.
                 count = ops.cast(ops.size(weights), values.dtype)
-                weights = weights * ops.divide_no_nan(count, ops.sum(weights))
+                if self.mean_over == "samples":
+                    weights = weights * to_rank(share_of_each(weights), len(weights.shape))
+                else:
+                    weights = weights * ops.divide_no_nan(count, ops.sum(weights))
             weights = to_rank(weights, rank)
         if sample_weight is not None:
             sample_weight = to_rank(ops.convert_to_tensor(sample_weight, values.dtype), rank)

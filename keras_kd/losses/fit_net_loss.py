@@ -21,9 +21,11 @@ class FitNetLoss(DistillationLoss):
     mean (projector(F_s) - F_t)^2
     ```
 
-    The Distiller adds a projector (the paper's regressor) where the shapes differ. The paper trains
-    in two stages; with one Distiller that is `alpha=0` and `LossWeightScheduler("kd_loss", ...)` at
-    0 for the first epochs, while `callbacks.FeatureMatching` holds this loss for those epochs only.
+    The Distiller adds a projector (the paper's regressor) where the shapes differ; the CIFAR-100
+    comparisons have a convolution with BatchNormalization and ReLU at equal shapes too. The paper
+    trains in two stages; with one Distiller that is `alpha=0` and `LossWeightScheduler("kd_loss",
+    ...)` at 0 for the first epochs, while `callbacks.FeatureMatching` holds this loss for those
+    epochs only.
 
     Args:
         weight: Defaults to 100, the weight in the CIFAR-100 comparisons.

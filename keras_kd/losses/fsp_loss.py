@@ -27,10 +27,12 @@ class FSPLoss(DistillationLoss):
 
     G holds the inner product of each channel of one layer with each channel of the next in the
     order of `layers`; where their resolutions differ the larger is max pooled. Squares are summed,
-    as in the paper (published code often takes their mean). The paper wants both models' widths to
-    agree; where they do not, the Distiller adds projectors.
+    as in the paper. Published code often takes their mean over the C x D entries of G: its weight,
+    such as the 50 of the CIFAR-100 comparisons, is `50 / (C * D)` here. The paper wants both
+    models' widths to agree; where they do not, the Distiller adds projectors.
 
-    The paper's first stage is this loss alone, its second plain training:
+    The first stage is this loss alone, the second plain training; how many epochs each takes is
+    yours to choose:
 
     ```python
     distiller = keras_kd.Distiller(student, teacher, alpha=0.0)

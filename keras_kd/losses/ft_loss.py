@@ -53,7 +53,8 @@ class FTLoss(DistillationLoss):
     Args:
         rate: The factor's width as a part of the teacher's, the paper's k. Defaults to 0.5.
         p: Power of the distance, at least 1. Defaults to 1.
-        weight: Defaults to 200, the weight in the CIFAR-100 comparisons.
+        weight: Defaults to 500, that of the authors' code for CIFAR. (The 200 of the CIFAR-100
+            comparisons belongs to another factor, squares averaged over channels.)
         **kwargs: `layers`, `name`, `reduction`, `dtype`.
 
     Call arguments: values of one rank, `(B, H, W, C)`, `(B, L, C)` or `(B, C)`, whose widths may
@@ -78,7 +79,7 @@ class FTLoss(DistillationLoss):
     stages = ("transfer", "reconstruction")
 
     def __init__(
-        self, rate: float = 0.5, p: float = 1.0, *, weight: float = 200.0, **kwargs: Any
+        self, rate: float = 0.5, p: float = 1.0, *, weight: float = 500.0, **kwargs: Any
     ) -> None:
         super().__init__(weight=weight, **kwargs)
         self.rate = check_number("rate", rate, above=0.0)

@@ -23,8 +23,7 @@ class ICKDLoss(DistillationLoss):
     ```
 
     The Distiller's projector brings the student's map to the teacher's width and resolution. The
-    norm of the rows and the 1 / C are those of the authors' code, which the weight belongs to; the
-    paper's text has 1 / C^2 and no norm, and grows with the fourth power of the activations.
+    norm of the rows and the 1 / C are those of the authors' code, which the weight belongs to.
 
     Args:
         weight: Defaults to 2.5, as published for CIFAR-100.

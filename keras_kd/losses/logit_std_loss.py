@@ -21,11 +21,16 @@ class LogitStdLoss(KDLoss):
 
     The student need not copy how large the teacher's logits are, only how they stand to each other:
     neither a shift nor a positive factor of a sample's logits changes the value. The standard
-    deviation is the paper's, over all C classes; the authors' code divides by C - 1.
+    deviation is over all C classes; the authors' code divides by C - 1, which makes the gradient
+    1.01 times as large at 100 classes, 1.1 times at 10 and 1.5 times at 3.
+
+    A class that is masked by a logit of minus infinity has no value here: an error where the logits
+    are known before a step runs, infinity or NaN in it.
 
     Args:
         temperature: T, 2.0 by default as published, and the loss' own; None is the Distiller's.
-        weight: Defaults to 9, as published.
+        weight: Defaults to 9. Published are 0.1 times the labels' loss and 9 times this on
+            CIFAR-100, `weight=10` at alpha 0.1, and 1 and 9 on ImageNet, `weight=9` at alpha 0.5.
         **kwargs: As in `KDLoss`.
 
     Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
@@ -40,9 +45,6 @@ class LogitStdLoss(KDLoss):
     >>> logits = np.array([[1.0, 2.0, 4.0]])
     >>> abs(float(loss(logits, 10.0 * logits - 3.0))) < 1e-6
     True
-
-    A class that is masked by a logit of minus infinity has no value here: an error where the logits
-    are known before a step runs, infinity or NaN in it.
 
     Reference: Sun et al., "Logit Standardization in Knowledge Distillation", CVPR 2024.
     """

@@ -20,8 +20,13 @@ class LogitsMSELoss(ResponseLoss):
     mean_c (z_t - z_s)^2
     ```
 
+    The paper has half the sum over the classes: its weight of 1 is `C / 2` here.
+
     Logits must be the models' own: probabilities fix them only up to a shift, so a model that ends
     in a plain softmax op, whose logits Keras does not keep, is refused, and so are top-k labels.
+
+    A class that is masked by a logit of minus infinity has no value here: an error where the logits
+    are known before a step runs, infinity or NaN in it.
 
     Args:
         **kwargs: As in `KDLoss`, without a temperature.
@@ -36,9 +41,6 @@ class LogitsMSELoss(ResponseLoss):
     >>> import numpy as np, keras_kd
     >>> float(keras_kd.losses.LogitsMSELoss()(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]])))
     2.0
-
-    A class that is masked by a logit of minus infinity has no value here: an error where the logits
-    are known before a step runs, infinity or NaN in it.
 
     Reference: Ba, Caruana, "Do Deep Nets Really Need to be Deep?", NIPS 2014.
     """

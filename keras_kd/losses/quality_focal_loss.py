@@ -26,8 +26,9 @@ class QualityFocalLoss(ResponseLoss):
 
     Args:
         gamma: How sharply it focuses, at least 1. Defaults to 1.
-        **kwargs: `teacher_from_logits`, `student_from_logits`, `weight`, `layers`, `name`,
-            `reduction`, `dtype`, `ignore_class`.
+        **kwargs: `weight` (1; CrossKD and BCKD divide the sum by the number of positives, not of
+            places: theirs is `places / positives` here), `teacher_from_logits`,
+            `student_from_logits`, `layers`, `name`, `reduction`, `dtype`, `ignore_class`.
 
     Call arguments: logits of shape `(..., C)` from teacher and student; one value each `(...)`.
 

@@ -15,7 +15,7 @@ from every_loss import (
 from gradients import gradient
 from keras import ops
 
-from keras_kd.losses import DistillationLoss, KDLoss
+from keras_kd.losses import DistillationLoss, FitNetLoss, KDLoss, PKDLoss
 
 pytestmark = pytest.mark.core
 
@@ -137,3 +137,38 @@ def test_a_mask_of_tokens_for_a_loss_that_sums_over_them_is_an_error():
     teacher, student = draw((2, 3, 4))
     with pytest.raises(ValueError, match=r"let it take an argument `mask`\. Received: values of"):
         SumsTokens()(teacher, student, mask=np.ones((2, 3), bool))
+
+
+REAL = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], "bool")
+
+
+@pytest.mark.parametrize("cls", [KDLoss, FitNetLoss, PKDLoss])
+def test_a_mean_over_tokens_or_over_samples_is_what_it_says(cls):
+    teacher, student = draw((3, 3, 5))
+    # One position at a time: its own value, whatever the convention.
+    each = np.array(
+        [
+            [
+                run(cls(), teacher[i : i + 1, j : j + 1], student[i : i + 1, j : j + 1])
+                for j in range(3)
+            ]
+            for i in range(3)
+        ]
+    )
+    expected = {
+        "tokens": each[REAL].mean(),
+        "samples": (each[0].mean() + each[1, 0] + 0.0) / 3,
+    }
+    found = {
+        over: run(cls(mean_over=over), teacher, student, mask=REAL) for over in (*expected, None)
+    }
+    default = "tokens" if cls is KDLoss else "samples"
+    assert found == pytest.approx({**expected, None: expected[default]}, rel=1e-5)
+    unmasked = [float(run(cls(mean_over=over), teacher, student)) for over in found]
+    assert max(unmasked) == pytest.approx(min(unmasked), rel=1e-6)
+
+
+def test_a_mean_over_anything_else_is_an_error():
+    with pytest.raises(ValueError, match=r"'tokens', 'samples' or None.*mean_over='token'"):
+        KDLoss(mean_over="token")
+    assert KDLoss.from_config(KDLoss(mean_over="samples").get_config()).mean_over == "samples"

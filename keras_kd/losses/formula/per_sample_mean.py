@@ -35,3 +35,15 @@ def check_mask(mask, values):
             "A mask must have the first axes of the values that it masks. "
             f"Received: mask={mask_shape}, values={shape}"
         )
+
+
+def real_positions_of(mask, dtype):
+    """Returns how many positions of each sample are real, `(B,)`."""
+    mask = ops.cast(mask, dtype)
+    return ops.sum(ops.reshape(mask, (ops.shape(mask)[0], -1)), axis=-1)
+
+
+def share_of_each(keep):
+    """Returns, `(B,)`, the positions of a sample over its real ones; 0 for one without any."""
+    rows = ops.reshape(keep, (ops.shape(keep)[0], -1))
+    return ops.divide_no_nan(ops.cast(ops.shape(rows)[1], keep.dtype), ops.sum(rows, axis=-1))
