@@ -2,6 +2,7 @@
 
     python benchmarks/losses.py --data-dir DIR --teacher FILE   # prints what losses.md shows
     python benchmarks/losses.py --small                         # the same tables in minutes
+    python benchmarks/losses.py --search cc_loss 1 10 100       # a weight for a loss
 
 Two pairs. Convolutional: WRN-16-2 to ResNet-8 on a subset of CIFAR-10. Of attention: a vision
 transformer to a smaller one on a subset of MNIST. Each loss is trained beside the labels (weight
@@ -349,6 +350,28 @@ def table(bench, names):
     ]
 
 
+def search(options, settings, name, weights):
+    """Trains with each weight, beside the labels, and returns a table of validation accuracies."""
+    bench = Bench(
+        CONVOLUTIONAL, settings, options.data_dir, options.cache.expanduser(), options.teacher
+    )
+    seeds = settings.seeds
+
+    def cell(**arguments):
+        return mean_and_sd([bench.result(seed, **arguments)["validation"] for seed in seeds])
+
+    rows = [["alone", cell()], *([f"{each:g}", cell(name=name, weight=each)] for each in weights)]
+    return [
+        f"`{name}` beside the labels, {bench.pair.name}: accuracy in % on "
+        f"{settings.validation:,} validation images, seeds {seeds}.",
+        "",
+        "| weight | validation |",
+        "|---|---:|",
+        *("| " + " | ".join(cells) + " |" for cells in rows),
+        "",
+    ]
+
+
 def main(arguments=None):
     """Runs the benchmark and prints its page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -357,13 +380,25 @@ def main(arguments=None):
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/keras_kd/losses"))
     parser.add_argument("--small", action="store_true", help="one epoch of 256 images, one seed")
     parser.add_argument("--only", nargs="+", help="these losses alone, by their names in the table")
+    parser.add_argument(
+        "--search",
+        nargs="+",
+        metavar=("LOSS", "WEIGHT"),
+        help="print the validation accuracy that one loss reaches with each of these weights",
+    )
     options = parser.parse_args(arguments)
     settings = SMALL if options.small else Settings()
+    if options.search:
+        name, *weights = options.search
+        print("\n".join(search(options, settings, name, [float(each) for each in weights])))
+        return
     print("Step time: a step with the live teacher over one of the student alone, median.\n")
     for pair in (CONVOLUTIONAL, ATTENTION):
         teacher = options.teacher if pair is CONVOLUTIONAL else None
         bench = Bench(pair, settings, options.data_dir, options.cache.expanduser(), teacher)
         names = [name for name in bench.rows if name in (options.only or bench.rows)]
+        if options.only and not names:
+            continue
         print("\n".join(table(bench, names)), flush=True)
     print("\n".join(setup_lines("benchmarks/losses.py")))
 
