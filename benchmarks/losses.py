@@ -394,11 +394,12 @@ def main(arguments=None):
         return
     print("Step time: a step with the live teacher over one of the student alone, median.\n")
     for pair in (CONVOLUTIONAL, ATTENTION):
-        teacher = options.teacher if pair is CONVOLUTIONAL else None
-        bench = Bench(pair, settings, options.data_dir, options.cache.expanduser(), teacher)
-        names = [name for name in bench.rows if name in (options.only or bench.rows)]
+        rows = pair.rows(settings.images)
+        names = [name for name in rows if name in (options.only or rows)]
         if options.only and not names:
             continue
+        teacher = options.teacher if pair is CONVOLUTIONAL else None
+        bench = Bench(pair, settings, options.data_dir, options.cache.expanduser(), teacher)
         print("\n".join(table(bench, names)), flush=True)
     print("\n".join(setup_lines("benchmarks/losses.py")))
 

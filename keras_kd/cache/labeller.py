@@ -18,6 +18,7 @@ from keras_kd.cache.probabilities import (
 from keras_kd.cache.shards import components_of
 from keras_kd.features.model_spec import input_spec, inspect_model
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.preprocessing import has_preprocessor, predict_on_batch, preprocessed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Labeller:
         self.teacher, self.dtype, self.top_k = teacher, dtype, top_k
         self.is_model = isinstance(teacher, keras.Model)
         self.input_spec = input_spec(teacher) if self.is_model else None
+        # What an example has to be; a preprocessor takes many things.
+        self.takes = None if has_preprocessor(teacher) else self.input_spec
         self._reader = LayerReader(teacher, layers) if layers else teacher
         self._reads_layers, self._from_logits = bool(layers), from_logits
         self.activations = self.structure = self.components = None
@@ -112,7 +115,11 @@ class Labeller:
         if self.is_model:
             if keras.backend.backend() != "tensorflow":
                 x = keras.tree.map_structure(np.asarray, x)
-            given = self._reader.predict_on_batch(own_inputs(x, self.teacher))
+            x = own_inputs(x, self.teacher)
+            if self._reads_layers:
+                given = self._reader.predict_on_batch(preprocessed(self.teacher, x))
+            else:
+                given = predict_on_batch(self.teacher, x)
             given = given if self._reads_layers else {"teacher_outputs": given}
         else:
             x = keras.tree.map_structure(np.asarray, x)

@@ -18,6 +18,7 @@ from keras_kd.cache.replay import replay
 from keras_kd.cache.shards import Shards, components_of
 from keras_kd.cache.source_data import Source
 from keras_kd.checks import check_whole_number
+from keras_kd.features.preprocessing import has_preprocessor
 from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.tap import Tap
 from keras_kd.lazy_modules import tf
@@ -227,9 +228,9 @@ class TeacherCache:
     def _begin(self, dataset, augment, views, batch_size):
         """Returns the source and the header, which is written if the cache is new."""
         check_whole_number("batch_size", batch_size, least=1)
-        takes = None if self._labeller is None else self._labeller.input_spec
+        takes = None if self._labeller is None else self._labeller.takes
         source = Source(dataset, augment, views, takes)
-        if augment is None:
+        if augment is None and not has_preprocessor(self.teacher):
             check_strings(source.inputs.element_spec, self.teacher, "teacher")
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:

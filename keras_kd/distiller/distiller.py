@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_kd.distiller import argument_checks
@@ -30,6 +31,7 @@ from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses import DistillationLoss, KDLoss
@@ -172,6 +174,7 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the student's outputs."""
         inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
+        check_preprocessed(self.student, inputs, "student")
         check_strings(inputs, self.student, "student")
         return self.student(inputs, training=training)
 
@@ -262,6 +265,7 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
         """Keras' `fit`; data that yield no batch are an error on every backend."""
         if self._phase.unlabelled["train"]:  # labels, if they come now, bring metrics to be built
             self.train_function = None
+        self._check_ready(args[0] if args else kwargs.get("x"))
         losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
         argument_checks.check_fitted_batches(losses, *args, **kwargs)
         with alone_with(self.teacher):
@@ -364,6 +368,14 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
         """Keras' `load_own_variables`, which comes with the teacher's weights."""
         super().load_own_variables(store)
         self._untracked.bare = None
+
+    def _check_ready(self, x):
+        """Says of arrays before Keras sees them that a preprocessor should have seen them."""
+        if isinstance(x, dict | list | np.ndarray):
+            inputs = self._unpack(x)["inputs"]
+            check_preprocessed(self.student, inputs, "student")
+            if self.teacher is not None:
+                check_preprocessed(self.teacher, inputs, "teacher")
 
     def _check_teacher(self):
         if self._untracked.bare is not None:

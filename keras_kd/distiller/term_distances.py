@@ -6,6 +6,7 @@ from keras_kd.distiller.carried_features import CarriedFeatures
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.output_term import follow, one_weight
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.recording import Recording
 from keras_kd.features.undisturbed import modes_kept, without_graph
 from keras_kd.losses.formula.top_k import is_one_value
@@ -61,8 +62,10 @@ def _answer(teacher, carried):
     if teacher is None:
         features = CarriedFeatures(carried.get("teacher_features", {}))
         return features, carried.get("teacher_outputs")
+    inputs = own_inputs(carried["inputs"], teacher)
+    check_preprocessed(teacher, inputs, "teacher")
     with Recording() as recording, modes_kept(teacher), without_graph():
-        outputs = teacher(own_inputs(carried["inputs"], teacher), training=False)
+        outputs = teacher(inputs, training=False)
     return recording, outputs
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras_kd.evaluation.flops import count_flops
 from keras_kd.evaluation.latency import measure_latency
 from keras_kd.evaluation.size_on_disk import size_on_disk
+from keras_kd.features.preprocessing import predict_on_batch, preprocessed
 
 _BATCH_SIZES = (1, 32)
 _SECONDS = 2.0
@@ -28,13 +29,13 @@ def measure_cost(model: keras.Model, inputs) -> dict:
     """
     costs = {
         "parameters": model.count_params(),
-        "flops": count_flops(model, _resized(inputs, 1)),
+        "flops": count_flops(model, preprocessed(model, _resized(inputs, 1))),
         "size_bytes": size_on_disk(model),
     }
     for batch_size in _BATCH_SIZES:
         batch = _resized(inputs, batch_size)
         latency = measure_latency(
-            functools.partial(model.predict_on_batch, batch), max_seconds=_SECONDS
+            functools.partial(predict_on_batch, model, batch), max_seconds=_SECONDS
         )
         costs[f"latency_ms_batch{batch_size}"] = latency.median
         costs[f"latency_p95_ms_batch{batch_size}"] = latency.p95

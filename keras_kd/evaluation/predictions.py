@@ -9,6 +9,7 @@ import numpy as np
 from keras_kd.data.batches import batches
 from keras_kd.evaluation.find_task import find_task
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.preprocessing import predict_on_batch
 
 _CHUNK = 2**22  # numbers; few chunks, because JAX compiles anew for each shape
 
@@ -51,7 +52,7 @@ def predict_all(models: dict[str, keras.Model], data) -> Predictions:
         targets.append(_single_target(y))
         weights.append(sample_weight)
         for name, model in models.items():
-            output = _single_output(name, model, model.predict_on_batch(own_inputs(x, model)))
+            output = _single_output(name, model, predict_on_batch(model, own_inputs(x, model)))
             outputs[name].append(_checked(name, output, len(targets[-1])))
         if first_inputs is None:  # what cannot work is known now, not after a long walk
             first_inputs = x

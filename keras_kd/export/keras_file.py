@@ -24,6 +24,6 @@ class KerasFormat(ExportFormat):
         )
 
         def run(named):
-            return loaded.predict_on_batch(inputs.packed(named))
+            return keras.Model.predict_on_batch(loaded, inputs.packed(named))
 
         return Runtime(run)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_kd.losses.formula.top_k import is_one_value
+from keras_kd.losses.formula.top_k import is_one_value, refuse_top_k
 
 
 def check_layers(layers):
@@ -35,6 +35,7 @@ def check_output(output, layers):
 
 def check_given(loss, teacher_value, student_value):
     """Raises if the two are not tensors, or structures of tensors, that could be compared."""
+    refuse_top_k(loss.name, "student", student_value)
     name, nested = loss.name, [keras.tree.is_nested(x) for x in (teacher_value, student_value)]
     # Probabilities and top-k labels are one value, and say in a dict what they are.
     one = isinstance(teacher_value, dict) and hasattr(loss, "reads_top_k")

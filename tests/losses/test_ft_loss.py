@@ -214,4 +214,4 @@ def test_wrong_arguments_are_refused(wrong):
 
 def test_ft_loss_arguments_come_back():
     copy = FTLoss.from_config(FTLoss(0.25, 2.0).get_config())
-    assert (copy.rate, copy.p, copy.weight) == (0.25, 2.0, 200.0)
+    assert (copy.rate, copy.p, copy.weight) == (0.25, 2.0, 500.0)
