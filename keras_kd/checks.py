@@ -2,6 +2,9 @@
 
 import math
 import numbers
+import os
+import pathlib
+import re
 
 
 def check_number(
@@ -92,3 +95,23 @@ def _wanted(above, least, most):
     if most is not None:
         bounds.append(f"at most {most:g}")
     return "a finite number" + (" " + " and ".join(bounds) if bounds else "")
+
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters at least: "C:/" is a drive
+
+
+def local_path(name: str, path: str | os.PathLike) -> pathlib.Path:
+    """Returns a path of this machine's file systems, or says that it is none.
+
+    Raises:
+        TypeError: If `path` is no path.
+        ValueError: If it is an address, such as `gs://bucket/file`, which would become a folder.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"`{name}` must be a path. Received: {name}={path!r}")
+    if _REMOTE.match(os.fspath(path)):
+        raise ValueError(
+            f"`{name}` must be a path of a mounted file system; write to one and copy the result, "
+            f"`tf.io.gfile.copy` for one. Received: {name}={os.fspath(path)!r}"
+        )
+    return pathlib.Path(path)

@@ -1,16 +1,23 @@
 import fractions
+import pathlib
 
+import keras
 import numpy as np
 import pytest
 from keras import KerasTensor
 
+from keras_kd import TeacherCache
 from keras_kd.checks import (
     check_fraction,
     check_number,
     check_same_shape,
     check_temperature,
     check_whole_number,
+    local_path,
 )
+from keras_kd.evaluation import compare
+from keras_kd.evaluation.run_report import write_report
+from keras_kd.export import export_student
 
 pytestmark = pytest.mark.core
 
@@ -75,3 +82,29 @@ def test_a_whole_number_is_a_python_int_in_range():
     for wrong in (True, 2.0, "2", None):
         with pytest.raises(TypeError, match=r"`dim` must be a whole number.* Received: dim="):
             check_whole_number("dim", wrong, least=1)
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/s.tflite", "s3://b", pathlib.Path("gs://bucket/s")])
+def test_addresses_are_no_paths_wherever_one_is_taken(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    comparison = compare({"net": net}, (np.eye(2), np.arange(2)))
+    doors = [
+        lambda: local_path("path", path),
+        lambda: export_student(net, path, format="keras"),
+        lambda: TeacherCache(path, net),
+        lambda: comparison.to_html(path),
+        lambda: comparison.plot(path),
+        lambda: write_report(path, "title", []),
+    ]
+    for door in doors:
+        with pytest.raises(ValueError, match="must be a path of a mounted file system"):
+            door()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_paths_of_this_machine_are_taken_as_they_are():
+    assert local_path("path", "C:/models") == pathlib.Path("C:/models")
+    assert local_path("path", "a:b/c") == pathlib.Path("a:b/c")
+    with pytest.raises(TypeError, match="`out` must be a path. Received: out=3"):
+        local_path("out", 3)

@@ -1,11 +1,10 @@
 """Checks of what a TeacherCache is made of."""
 
-import os
 from pathlib import Path
 
 import keras
 
-from keras_kd.checks import check_whole_number
+from keras_kd.checks import check_whole_number, local_path
 from keras_kd.features.tap import Tap
 
 _DTYPES = ("float16", "bfloat16", "float32")
@@ -13,14 +12,7 @@ _DTYPES = ("float16", "bfloat16", "float32")
 
 def check_path(path) -> Path:
     """Returns the folder, or says why it cannot be one."""
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"`path` must be a folder's name. Received: path={path!r}")
-    if "://" in str(path):
-        raise ValueError(
-            "`path` must be a folder of a mounted file system, for files to be locked and "
-            f"renamed. Received: path={str(path)!r}"
-        )
-    folder = Path(path)
+    folder = local_path("path", path)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"`path` must be a folder. Received: path='{folder}', a file")
     return folder

@@ -6,7 +6,7 @@ import logging
 import pathlib
 import sys
 
-from keras_kd.checks import check_fraction, check_temperature
+from keras_kd.checks import check_fraction, check_temperature, local_path
 from keras_kd.data import digits, image_classification
 from keras_kd.demo.report import write_demo_report
 from keras_kd.demo.run import Run
@@ -46,7 +46,7 @@ def _load(options):
 def _new_folder(options):
     """Returns a new folder; an earlier run's is never written into."""
     if options.out is not None:
-        folder = pathlib.Path(options.out)
+        folder = local_path("--out", options.out)
         if folder.exists():
             raise ValueError(f"The folder exists; give another. Received: --out {folder}")
     else:

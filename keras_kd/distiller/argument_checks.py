@@ -1,6 +1,8 @@
 """Checks of what a Distiller is made of."""
 
 import contextlib
+import os
+import warnings
 
 import keras
 
@@ -97,12 +99,56 @@ def _way_in(role, given):
             " On the PyTorch backend a module is a layer of one: keras.Sequential("
             f"[keras.Input(shape), keras.layers.TorchModuleWrapper({role})])."
         )
+    if isinstance(given, str | os.PathLike):
+        return _loader(os.fspath(given), role)
     if role == "teacher" and callable(given):
         return (
             " A function teaches through its answers: label the data with "
             "keras_kd.TeacherCache(path, function), and train Distiller(student) on these."
         )
     return ""
+
+
+def _loader(path, role):
+    """Returns what makes something of a file that can be a teacher."""
+    if path.endswith(".tflite") and role == "teacher":
+        return (
+            " A LiteRT file teaches through its answers: label the data with "
+            f"keras_kd.TeacherCache(folder, keras_kd.teachers.TFLiteTeacher({path!r}))."
+        )
+    if path.endswith((".keras", ".h5", ".hdf5")):
+        return f" Load the file: keras.saving.load_model({path!r})."
+    return (
+        " Load the file, keras.saving.load_model, or a SavedModel in a keras.layers.TFSMLayer, "
+        "which a keras_kd.TeacherCache takes."
+    )
+
+
+def check_scope(student):
+    """Raises if the student was made under a `tf.distribute` strategy that is not in scope."""
+    strategy = getattr(student, "distribute_strategy", None)
+    if keras.backend.backend() != "tensorflow" or strategy is None:
+        return
+    import tensorflow as tf
+
+    if tf.distribute.get_strategy() is not strategy:
+        raise ValueError(
+            "A Distiller is made in the scope of its student's strategy: `with strategy.scope(): "
+            "distiller = keras_kd.Distiller(student, teacher)`. Received: student "
+            f"'{student.name}' of a {type(strategy).__name__}, outside its scope"
+        )
+
+
+def warn_of_quantized(student):
+    """Warns where a student's quantised kernels would stay as they are."""
+    kept = [v.path for v in student.non_trainable_variables if "int" in str(v.dtype) and v.ndim > 1]
+    if kept:
+        warnings.warn(
+            f"{len(kept)} kernels of the student are quantised and do not train, only what "
+            "remains does: distil first and quantise afterwards, or add LoRA weights first. "
+            f"Received: {kept[:3]}",
+            stacklevel=3,
+        )
 
 
 def _is_torch_module(given):

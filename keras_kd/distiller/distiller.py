@@ -113,6 +113,8 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
         name: str = "distiller",
     ) -> None:
         argument_checks.check_models(student, teacher)
+        argument_checks.check_scope(student)
+        argument_checks.warn_of_quantized(student)
         # Autocast would hand teacher and student other inputs than their own.
         super().__init__(name=name, dtype=student.dtype_policy, autocast=False)
         self.student = student

@@ -7,6 +7,7 @@ import os
 import pathlib
 from typing import Any
 
+from keras_kd.checks import local_path
 from keras_kd.evaluation.plots import draw, draw_png
 from keras_kd.evaluation.report import html_page, html_table
 from keras_kd.evaluation.tables import columns
@@ -84,8 +85,8 @@ class Comparison:
         Raises:
             ImportError: If matplotlib is missing.
         """
+        path = local_path("path", path)
         page = html_page(self._caption(), self._repr_html_(), draw_png(self.rows, self.task))
-        path = pathlib.Path(path)
         path.write_text(page, encoding="utf-8")
         return path
 
@@ -101,7 +102,7 @@ class Comparison:
         Raises:
             ImportError: If matplotlib is missing.
         """
-        path = pathlib.Path(path)
+        path = local_path("path", path)
         draw(self.rows, self.task).savefig(path)
         return path
 

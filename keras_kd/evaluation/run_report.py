@@ -5,6 +5,7 @@ import dataclasses
 import html
 import pathlib
 
+from keras_kd.checks import local_path
 from keras_kd.evaluation.report import STYLE
 
 
@@ -52,7 +53,7 @@ def write_report(folder, title: str, sections: list) -> tuple:
     Returns:
         The two paths, Markdown first.
     """
-    folder = pathlib.Path(folder)
+    folder = local_path("folder", folder)
     markdown, page = [f"# {title}"], [f"<h1>{html.escape(title)}</h1>"]
     for section in sections:
         markdown.append(f"## {section.title}")

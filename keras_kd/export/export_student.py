@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from keras_kd.checks import local_path
 from keras_kd.data.batches import batches
 from keras_kd.evaluation.latency import measure_latency
 from keras_kd.export.argument_checks import check_arguments, check_free, check_strings
@@ -82,7 +83,7 @@ def export_student(
     >>> result.agreement
     1.0
     """
-    target = pathlib.Path(path)
+    target = local_path("path", path)
     exporter = find_format(target, format)
     check_arguments(student, target, exporter, quantize, calibration_data)
     exporter.check_available()

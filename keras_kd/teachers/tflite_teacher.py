@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_kd.checks import local_path
 
 
 class TFLiteTeacher:
@@ -57,7 +58,7 @@ class TFLiteTeacher:
             raise ImportError(
                 "A .tflite file runs in LiteRT: `pip install ai-edge-litert`."
             ) from error
-        self.path = Path(path)
+        self.path = local_path("path", path)
         content = self.path.read_bytes()
         if content[4:8] != b"TFL3":
             raise ValueError(

@@ -227,7 +227,7 @@ def test_layers_are_those_of_a_model(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"path": None}, TypeError, "a folder's name. Received: path=None"),
+        ({"path": None}, TypeError, "must be a path. Received: path=None"),
         ({"path": "s3://bucket/cache"}, ValueError, "mounted.*path='s3://bucket/cache'"),
         ({"path": __file__}, ValueError, "must be a folder.*a file"),
         ({"teacher": "teacher.keras"}, TypeError, "keras.Model, a function.*'teacher.keras'"),

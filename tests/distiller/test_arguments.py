@@ -226,3 +226,35 @@ def test_a_tap_of_the_wrong_kind_is_refused():
     for wrong in ({"layer": ""}, {"layer": 3}, {"layer": "a", "side": "both"}):
         with pytest.raises(ValueError, match="Received: "):
             Tap(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("teacher.keras", r"keras\.saving\.load_model\('teacher\.keras'\)"),
+        ("teacher.tflite", r"TFLiteTeacher\('teacher\.tflite'\)"),
+        ("saved_model", r"keras\.layers\.TFSMLayer"),
+    ],
+)
+def test_a_path_is_no_teacher_but_can_become_one(path, advice):
+    with pytest.raises(TypeError, match=rf"`teacher` must be a keras\.Model\. .*{advice}"):
+        Distiller(net(), path)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="strategies are TensorFlow's")
+def test_a_distiller_outside_its_students_scope_says_what_to_do():
+    import tensorflow as tf
+
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        student = net()
+    with pytest.raises(ValueError, match=r"`with strategy\.scope\(\):.*MirroredStrategy"):
+        Distiller(student, net(8))
+
+
+@pytest.mark.filterwarnings("ignore:.*`quantize` method:UserWarning")
+def test_kernels_that_cannot_train_are_told():
+    student = net()
+    student.quantize("int8")
+    with pytest.warns(UserWarning, match=r"2 kernels of the student are quantised.*hidden/kernel"):
+        Distiller(student, net(8))
