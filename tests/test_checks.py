@@ -106,5 +106,5 @@ def test_addresses_are_no_paths_wherever_one_is_taken(path, tmp_path, monkeypatc
 def test_paths_of_this_machine_are_taken_as_they_are():
     assert local_path("path", "C:/models") == pathlib.Path("C:/models")
     assert local_path("path", "a:b/c") == pathlib.Path("a:b/c")
-    with pytest.raises(TypeError, match="`out` must be a path. Received: out=3"):
+    with pytest.raises(TypeError, match=r"`out` must be a path\. Received: out=3"):
         local_path("out", 3)

@@ -1,0 +1,86 @@
+"""README's table of published weights: each row's sum is that of the paper, and so is its step."""
+
+import pathlib
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from models_for_tests import EAGER, assert_same_weights, cross_entropy, examples, inferred, net
+
+from keras_kd import Distiller, losses
+
+pytestmark = [pytest.mark.core, pytest.mark.alike]
+
+README = pathlib.Path(__file__).parents[1] / "README.md"
+X, Y = examples()
+LAYERS = {"scores": "scores"}
+
+
+def rows():
+    text = README.read_text().split("### Weights as published")[1]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
+    return [cell for cell in cells if re.fullmatch(r"[12]", cell[-1]) and len(cell) == 4]
+
+
+ROWS = rows()
+
+
+def arguments(written):
+    """What a cell of code hands to the Distiller; maps are vectors in these nets."""
+    written = written.strip("`").replace("layers=...", f"layers={LAYERS}")
+    return eval(f"dict({written})", {**vars(losses), "dict": dict})
+
+
+def published(text, loss_of):
+    """The sum that a cell names, of tensors."""
+    terms = text.split(", T")[0].split(" + ")
+    return sum(float(weight) * loss_of[name] for weight, name in (t.split(" ") for t in terms))
+
+
+def parts(given, text, student_scores, teacher_scores):
+    """The loss of each name in the sum, computed alone."""
+    temperature = float(text.split("T ")[1]) if "T " in text else None
+    found = {"CE": cross_entropy()(Y, student_scores)}
+    kd = losses.KDLoss(temperature) if temperature else None
+    for loss in [given.get("kd_loss"), *given.get("feature_losses", [])]:
+        if loss is not None:
+            name = type(loss).__name__.removesuffix("Loss")
+            context = {"labels": Y} if "labels" in loss.asks else {}
+            found[name] = loss(teacher_scores, student_scores, **context)
+    if kd is not None:
+        found.setdefault("KD", kd(teacher_scores, student_scores))
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def test_the_sum_and_its_step_are_the_published_ones(row):
+    _, text, written, factor = row
+    given = arguments(written)
+    if "ATLoss" in written:
+        pytest.skip("a spatial loss, whose weight goes the way of FitNet's")
+    student, teacher = net(seed=0), net(8, seed=1)
+    before = [np.asarray(each) for each in student.get_weights()]
+    model = Distiller(student, teacher, **given, validate_with_teacher=True)
+    model.compile(keras.optimizers.SGD(0.1), cross_entropy(), **EAGER)
+    ours = model.evaluate(X, Y, batch_size=12, verbose=0, return_dict=True)["loss"]
+    scores = [ops.convert_to_tensor(inferred(each, X)) for each in (student, teacher)]
+    expected = published(text, parts(given, text, *scores))
+    assert float(factor) * ours == pytest.approx(float(expected), rel=1e-5)
+    # The same step as plain Keras takes with the published sum as its loss.
+    plain = net(seed=0)
+    plain.compile(
+        keras.optimizers.SGD(0.1 / float(factor)),
+        lambda y, z: published(text, parts(given, text, z, scores[1])),
+        **EAGER,
+    )
+    for each in (model, plain):
+        each.fit(X, Y, batch_size=12, shuffle=False, verbose=0)
+    moved = max(np.abs(a - b).max() for a, b in zip(before, plain.get_weights(), strict=True))
+    assert_same_weights(student, plain, atol=1e-4 * max(1.0, moved))
+
+
+def test_the_table_is_there():
+    assert len(ROWS) == 12
