@@ -110,14 +110,16 @@ def _way_in(role, given):
 
 
 def _loader(path, role):
-    """Returns what makes something of a file that can be a teacher."""
-    if path.endswith(".tflite") and role == "teacher":
+    """Returns what makes a model of a file, if something does."""
+    if path.endswith((".keras", ".h5", ".hdf5")):
+        return f" Load the file: keras.saving.load_model({path!r})."
+    if role == "student":
+        return ""
+    if path.endswith(".tflite"):
         return (
             " A LiteRT file teaches through its answers: label the data with "
             f"keras_kd.TeacherCache(folder, keras_kd.teachers.TFLiteTeacher({path!r}))."
         )
-    if path.endswith((".keras", ".h5", ".hdf5")):
-        return f" Load the file: keras.saving.load_model({path!r})."
     return (
         " Load the file, keras.saving.load_model, or a SavedModel in a keras.layers.TFSMLayer, "
         "which a keras_kd.TeacherCache takes."

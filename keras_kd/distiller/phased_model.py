@@ -56,7 +56,7 @@ class PhasedModel(keras.Model):
         silent = set(self.silent_terms(self._phase.name))
         if self._phase.is_unlabelled:
             silent |= {"student_loss", "compile_metrics"}
-        results = {}
+        results: dict[str, Any] = {}
         for metric in (metric for metric in self.metrics if metric.name not in silent):
             result = metric.result()
             result = result if isinstance(result, dict) else {metric.name: result}

@@ -80,10 +80,10 @@ class DKDLoss(TemperatureLoss):
         """Returns the weighted sum of both divergences over the last axis."""
         t = self.own_temperature(temperature)
         target, known = target_mask(self.name, labels, student_value)
-        others = (
+        theirs, ours = (
             ops.where(target, ops.full_like(z, -1e30), z) for z in (teacher_value, student_value)
         )
-        nckd = softened_divergence(*others, t)
+        nckd = softened_divergence(theirs, ours, t)
         teacher_logit, _ = target_split(teacher_value / t, target)
         # TCKD is what of the whole divergence the other classes do not take.
         tckd = softened_divergence(teacher_value, student_value, t)

@@ -146,7 +146,7 @@ def test_a_function_may_bring_a_fingerprint(tmp_path):
     [
         (np.tanh, r"function teaches.*TeacherCache\(path, function\).*Received: teacher=<ufunc"),
         (keras.layers.Dense(3), r"Put a layer into one: keras.Sequential\(\[keras.Input\(shape"),
-        ("teacher.tflite", "must be a keras.Model. Received: teacher='teacher.tflite' of type str"),
+        ("teacher.tflite", r"TFLiteTeacher\('teacher.tflite'\).*Received: .* of type str"),
     ],
 )
 def test_what_cannot_stand_beside_a_student_is_told_the_way(given, message):
