@@ -41,7 +41,8 @@ class ABLoss(DistillationLoss):
     Args:
         margin: m, above 0. Defaults to 1.
         weight: Defaults to 12, about what the authors' 0.003 times a sum over neurons is for one
-            stage of a CIFAR ResNet: `0.003 * neurons`, there 4,096 of the last stage.
+            stage of a CIFAR ResNet: `0.003 * neurons`, there 4,096 of the last stage. In
+            a short training beside the labels a hundredth did better (`benchmarks/losses.md`).
         **kwargs: `layers`, `name`, `reduction`, `dtype`.
 
     Call arguments: values of one shape, `(B, H, W, C)`, `(B, L, C)` or `(B, C)`; one value a
