@@ -36,12 +36,13 @@ def layer_paths(model) -> dict:
 
 
 def find_layer(model, name: str, role: str):
-    """Returns the layer of `model` with that path, or with that name anywhere inside.
+    """Returns the layer of `model` with that path, or with that name anywhere inside it.
 
     Args:
         model: The model to search.
         name: A path (`"backbone/stage2"`) or a name that only one layer has. The number that Keras
-            gives to nameless layers inside a layer does not matter where there is only one.
+            gives to nameless layers inside a layer does not matter where there is only one. In
+            subclassed models also the attributes that lead there, `"stem"` or `"blocks/0"`.
         role: `"student"` or `"teacher"`, for messages.
 
     Raises:
@@ -53,6 +54,9 @@ def find_layer(model, name: str, role: str):
     matches = {path: layer for path, layer in paths.items() if path.endswith("/" + name)}
     if len({id(layer) for layer in matches.values()}) == 1:
         return next(iter(matches.values()))
+    by_attributes = None if matches else _by_attributes(model, name)
+    if by_attributes is not None:
+        return by_attributes
     matches = matches or _numbered_alike(model, paths, name)
     if len(matches) == 1:
         return next(iter(matches.values()))
@@ -65,6 +69,21 @@ def find_layer(model, name: str, role: str):
         f"The {role} '{model.name}' has no such layer. Received: layer={name!r}."
         f"{nearest(name, paths)} Available: {list(paths)}"
     )
+
+
+def _by_attributes(model, name):
+    """Returns the layer to which attributes, keys and positions lead, or None."""
+    found = model
+    for part in name.split("/"):
+        if isinstance(found, keras.layers.Layer):
+            found = None if part.startswith("_") else vars(found).get(part)
+        elif isinstance(found, dict):
+            found = found.get(part)
+        elif isinstance(found, list | tuple) and part.isdecimal() and int(part) < len(found):
+            found = found[int(part)]
+        else:
+            return None
+    return found if isinstance(found, keras.layers.Layer) else None
 
 
 def _numbered_alike(model, paths, name):

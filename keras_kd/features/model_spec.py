@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from keras_kd.features.layer_tree import layer_paths
-from keras_kd.features.output_kind import is_logits, output_kind
+from keras_kd.features.output_kind import is_logits, kind_by_compile, output_kind
 from keras_kd.features.recording import Recording, watched
 from keras_kd.features.tap import ATTENTION_SIDES
 from keras_kd.features.undisturbed import modes_kept
@@ -175,6 +175,8 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
     with watched(unique, taps), modes_kept(model):
         outputs, values = symbolic_call(run, inputs)
     kinds, axes = ([each[part] for each in found] for part in (0, 1))
+    if kinds == [None]:
+        kinds = [kind_by_compile(model)]
     return ModelSpec(outputs, kinds, axes, dict(zip(taps, values, strict=True)))
 
 

@@ -48,6 +48,12 @@ def output_kind(value, recording) -> tuple[str | None, int]:
     return kind, -1 if axis is None else axis - len(value.shape)
 
 
+def kind_by_compile(model) -> str | None:
+    """Returns what the loss that a model was compiled with takes its only output for."""
+    from_logits = getattr(getattr(model, "loss", None), "from_logits", None)
+    return {True: LOGITS, False: PROBABILITIES}.get(from_logits)
+
+
 def is_logits(kind: str | None) -> bool | None:
     """Returns True for logits, False for probabilities, None for what is unknown."""
     return None if kind is None else kind == LOGITS
@@ -78,7 +84,7 @@ def _given_by_last(calls):
         return (None, None) if axis is None else ("softmax", axis)
     if activation is keras.activations.sigmoid:
         return "sigmoid", None
-    if isinstance(layer, _SCORING):
+    if isinstance(layer, _SCORING) or _is_tied_head(layer, given):
         is_linear = activation in (None, keras.activations.linear)
         return LOGITS if is_linear else None, None
     is_linear = isinstance(layer, keras.layers.Activation) and activation is (
@@ -87,6 +93,12 @@ def _given_by_last(calls):
     if is_linear or isinstance(layer, _PASSING):
         return _handed_on(layer, taken, given, earlier, outside)
     return None, None
+
+
+def _is_tied_head(layer, given):
+    """Whether an embedding has run in reverse, from vectors to scores of tokens."""
+    reversible = isinstance(layer, keras.layers.ReversibleEmbedding)
+    return reversible and tuple(given.shape)[-1:] == (layer.input_dim,)
 
 
 def _handed_on(layer, taken, given, earlier, outside):

@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
@@ -149,3 +150,27 @@ def test_nearest_suggests_only_what_is_near():
     assert nearest("hiden", ["hidden", "scores"]) == " Did you mean 'hidden'?"
     assert nearest("xyz", ["hidden", "scores"]) == ""
     assert nearest(3, [1, 2]) == ""
+
+
+def test_attributes_lead_to_layers_of_subclassed_models():
+    class Blocks(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.stem = keras.layers.Dense(4)
+            self.blocks = [keras.layers.Dense(4) for _ in range(2)]
+            self.heads = {"a": keras.layers.Dense(2)}
+
+        def call(self, x):
+            x = self.stem(x)
+            for block in self.blocks:
+                x = block(x)
+            return self.heads["a"](x)
+
+    model = Blocks()
+    model(np.ones((1, 3)))
+    assert find_layer(model, "stem", "student") is model.stem
+    assert find_layer(model, "blocks/1", "student") is model.blocks[1]
+    assert find_layer(model, "heads/a", "student") is model.heads["a"]
+    for wrong in ("blocks/2", "blocks", "stem/kernel", "_layers/0", "heads/b"):
+        with pytest.raises(ValueError, match=r"has no such layer|called so"):
+            find_layer(model, wrong, "student")

@@ -246,3 +246,22 @@ def test_the_axis_of_a_function_is_unknown_where_there_are_several():
     model = keras.Model(inputs, keras.activations.softmax(layers.Dense(3)(inputs), axis=1))
     spec = inspect_model(model, input_spec(model), {})
     assert spec.kinds == [None]
+
+
+def test_a_head_with_tied_embeddings_gives_logits():
+    tokens = keras.Input((5,), dtype="int32")
+    embedding = layers.ReversibleEmbedding(7, 4)
+    hidden = layers.Dense(4)(embedding(tokens))
+    assert exact_kind(keras.Model(tokens, embedding(hidden, reverse=True))) == "logits"
+    assert exact_kind(keras.Model(tokens, embedding(tokens))) is None
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_the_loss_that_a_model_was_compiled_with_tells_what_its_output_is(from_logits):
+    model = ending_in(layers.Dense(3), layers.Lambda(lambda x: 2 * x))
+    assert kind(model) is None
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits))
+    assert kind(model) is from_logits
+    told = ending_in(layers.Dense(3))
+    told.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=False))
+    assert kind(told) is True  # what the layers say stands
