@@ -51,7 +51,9 @@ def output_kind(value, recording) -> tuple[str | None, int]:
 def kind_by_compile(model) -> str | None:
     """Returns what the loss that a model was compiled with takes its only output for."""
     from_logits = getattr(getattr(model, "loss", None), "from_logits", None)
-    return {True: LOGITS, False: PROBABILITIES}.get(from_logits)
+    if not isinstance(from_logits, bool):
+        return None
+    return LOGITS if from_logits else PROBABILITIES
 
 
 def is_logits(kind: str | None) -> bool | None:
