@@ -9,8 +9,8 @@ from keras_kd.lazy_modules import tf
 def digits() -> ImageData:
     """Loads the 1,797 handwritten digits that ship with scikit-learn.
 
-    The images are 8x8 with one channel, from 0 to 255. The split is the same on every machine and keeps the share
-    of each class: 1,077 to train, 360 to validate, 360 to test.
+    The images are 8x8 with one channel, from 0 to 255. The split is the same on every machine and
+    keeps the share of each class: 1,077 to train, 360 to validate, 360 to test.
 
     Returns:
         The set in three splits.
