@@ -40,6 +40,7 @@ from setup_lines import setup_lines
 import keras_kd
 from keras_kd import losses
 from keras_kd.data import image_classification
+from keras_kd.evaluation.run_report import markdown_table
 from keras_kd.models import resnet, vision_transformer, wide_resnet
 
 CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -355,20 +356,15 @@ def search(options, settings, name, weights):
     bench = Bench(
         CONVOLUTIONAL, settings, options.data_dir, options.cache.expanduser(), options.teacher
     )
-    seeds = settings.seeds
 
     def cell(**arguments):
-        return mean_and_sd([bench.result(seed, **arguments)["validation"] for seed in seeds])
+        return mean_and_sd([bench.result(s, **arguments)["validation"] for s in settings.seeds])
 
-    rows = [["alone", cell()], *([f"{each:g}", cell(name=name, weight=each)] for each in weights)]
+    tried = ([f"{each:g}", cell(name=name, weight=each)] for each in weights)
+    table = markdown_table([["weight", "validation"], ["alone", cell()], *tried])
     return [
         f"`{name}` beside the labels, {bench.pair.name}: accuracy in % on "
-        f"{settings.validation:,} validation images, seeds {seeds}.",
-        "",
-        "| weight | validation |",
-        "|---|---:|",
-        *("| " + " | ".join(cells) + " |" for cells in rows),
-        "",
+        f"{settings.validation:,} validation images, seeds {settings.seeds}.\n\n{table}\n",
     ]
 
 
@@ -380,12 +376,7 @@ def main(arguments=None):
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/keras_kd/losses"))
     parser.add_argument("--small", action="store_true", help="one epoch of 256 images, one seed")
     parser.add_argument("--only", nargs="+", help="these losses alone, by their names in the table")
-    parser.add_argument(
-        "--search",
-        nargs="+",
-        metavar=("LOSS", "WEIGHT"),
-        help="print the validation accuracy that one loss reaches with each of these weights",
-    )
+    parser.add_argument("--search", nargs="+", help="a loss, and weights to try on validation")
     options = parser.parse_args(arguments)
     settings = SMALL if options.small else Settings()
     if options.search:
