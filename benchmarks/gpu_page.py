@@ -53,6 +53,7 @@ def _speed_lines(speed):
         text += [f"### {each['pair']}, batches of {each['batch']:,}", ""]
         text += [*markdown_table(_speed_rows(each["rows"])).splitlines(), ""]
         text += _logits_lines(each)
+        text += [each["remark"], ""] if "remark" in each else []
     return text
 
 
