@@ -30,6 +30,16 @@ def check_teacher(teacher):
             "`teacher` must be a keras.Model, a function from a batch of arrays to arrays, or "
             f"None. Received: teacher={teacher!r}"
         )
+    resolver = getattr(getattr(teacher, "distribute_strategy", None), "cluster_resolver", None)
+    cluster = None if resolver is None else resolver.cluster_spec()
+    if cluster and sum(cluster.num_tasks(job) for job in cluster.jobs) > 1:
+        raise ValueError(
+            "All processes of a strategy run its models together, and a cache would run the "
+            "teacher in one that holds a lock: load the teacher outside of the strategy's scope, "
+            "and label with `label_shard(dataset, index, count)` in each process. Received: "
+            f"teacher '{teacher.name}' of a {type(teacher.distribute_strategy).__name__} of "
+            f"{cluster.as_dict()}"
+        )
     return teacher
 
 

@@ -117,7 +117,7 @@ class Labeller:
                 x = keras.tree.map_structure(np.asarray, x)
             x = own_inputs(x, self.teacher)
             if self._reads_layers:
-                given = self._reader.predict_on_batch(preprocessed(self.teacher, x))
+                given = predict_on_batch(self._reader, preprocessed(self.teacher, x))
             else:
                 given = predict_on_batch(self.teacher, x)
             given = given if self._reads_layers else {"teacher_outputs": given}

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_kd.cache.fingerprints import content_digest
+from keras_kd.features.string_inputs import as_arrays
 from keras_kd.lazy_modules import tf
 
 HEAD = 16  # examples that are read twice to see that the data hold still
@@ -40,7 +41,7 @@ class Source:
             )
         options = tf.data.Options()
         options.deterministic = True
-        self.dataset = _dataset(dataset).with_options(options)
+        self.dataset = _dataset(as_arrays(dataset)).with_options(options)
         self.augment, self.views = augment, views
         self.length = int(self.dataset.cardinality())
         if self.length == tf.data.INFINITE_CARDINALITY:

@@ -150,6 +150,7 @@ class TeacherCache:
         views: int = 1,
         batch_size: int = 256,
         check: str = "all",
+        wait: float | None = 86_400.0,
     ) -> tf.data.Dataset:
         """Labels what is not labelled yet and returns the data with the teacher's answers.
 
@@ -165,6 +166,8 @@ class TeacherCache:
             check: `"all"` (the default) reads all data to compare them with what was labelled;
                 `"start"` their length, where it is known, and first 2,048 examples, where reading
                 is slow.
+            wait: How many seconds to wait for another process that labels into the same folder, a
+                day by default; None for ever.
 
         Returns:
             An unbatched `tf.data.Dataset`: `shuffle`, `map`, `batch`, `take`, `repeat` work on it.
@@ -173,14 +176,15 @@ class TeacherCache:
             TypeError, ValueError: If the data, the teacher, the augmentation or the settings are
                 not those of the cache, or the teacher's answers cannot be stored.
             OSError: If a file cannot be written, or is damaged.
+            TimeoutError: If another process has not finished after `wait` seconds.
         """
         if check not in _CHECKS:
             raise ValueError(f"`check` must be one of {_CHECKS}. Received: check={check!r}")
-        source, header = self._begin(dataset, augment, views, batch_size)
+        source, header = self._begin(dataset, augment, views, batch_size, wait)
         filling = Filling(self._shards, source, self._labeller, header, batch_size)
         if self._is_missing(header):
             self._need_teacher()
-            with alone(self.path, "label"):
+            with alone(self.path, "label", wait):
                 passed = self._is_missing(header)  # not if the process that was waited for did all
                 filling.label()
             self._report()
@@ -200,6 +204,7 @@ class TeacherCache:
         augment: Callable[..., Any] | None = None,
         views: int = 1,
         batch_size: int = 256,
+        wait: float | None = 86_400.0,
     ) -> None:
         """Labels one of `count` parts of the data; the cache is complete when all are there.
 
@@ -207,12 +212,12 @@ class TeacherCache:
         index. `label` then finds nothing left to do.
 
         Args:
-            dataset, augment, views, batch_size: As in `label`, the same for all workers.
+            dataset, augment, views, batch_size, wait: As in `label`, the same for all workers.
             index: Which part, from 0.
             count: How many parts.
 
         Raises:
-            TypeError, ValueError, OSError: As in `label`.
+            TypeError, ValueError, OSError, TimeoutError: As in `label`.
         """
         count = check_whole_number("count", count, least=1)
         index = check_whole_number("index", index, least=0)
@@ -221,11 +226,11 @@ class TeacherCache:
                 f"`index` must be below `count`. Received: index={index}, count={count}"
             )
         self._need_teacher()
-        source, header = self._begin(dataset, augment, views, batch_size)
-        with alone(self.path, f"{index}-of-{count}"):
+        source, header = self._begin(dataset, augment, views, batch_size, wait)
+        with alone(self.path, f"{index}-of-{count}", wait):
             Filling(self._shards, source, self._labeller, header, batch_size).label(index, count)
 
-    def _begin(self, dataset, augment, views, batch_size):
+    def _begin(self, dataset, augment, views, batch_size, wait=None):
         """Returns the source and the header, which is written if the cache is new."""
         check_whole_number("batch_size", batch_size, least=1)
         takes = None if self._labeller is None else self._labeller.takes
@@ -235,7 +240,7 @@ class TeacherCache:
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()
-            with alone(self.path, "header"):
+            with alone(self.path, "header", wait):
                 if self._shards.header is None:
                     self._shards.begin(new_header(wanted, self._labeller, source, batch_size))
         header = self._shards.header

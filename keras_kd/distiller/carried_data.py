@@ -6,7 +6,8 @@ from keras_kd.distiller.argument_checks import NO_BATCH
 from keras_kd.distiller.carried_features import CarriedFeatures
 
 _BESIDE_INPUTS = {"inputs", "index"}
-_FOR_A_TEACHER = {"teacher_outputs", "teacher_features"}
+_OF_A_TEACHER = {"teacher_outputs", "teacher_features"}  # in place of one
+_FOR_A_TEACHER = {"teacher_inputs"}
 
 
 def unpack(x, input_names, has_teacher):
@@ -19,7 +20,7 @@ def unpack(x, input_names, has_teacher):
     """
     if x is None:  # on PyTorch, where data end before Keras has built the model
         raise ValueError(NO_BATCH)
-    allowed = _BESIDE_INPUTS if has_teacher else _BESIDE_INPUTS | _FOR_A_TEACHER
+    allowed = _BESIDE_INPUTS | (_FOR_A_TEACHER if has_teacher else _OF_A_TEACHER)
     carries = isinstance(x, dict) and "inputs" in x and set(x) <= allowed
     return x if carries and not set(x) <= input_names else {"inputs": x}
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_kd.distiller import argument_checks
@@ -17,12 +15,14 @@ from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
 from keras_kd.distiller.carried_data import unpack
 from keras_kd.distiller.feature_term import FeatureTerm
+from keras_kd.distiller.fitting_model import FittingModel
 from keras_kd.distiller.gradient_term import GradientTerm
 from keras_kd.distiller.late_variables import join_training, strategy_scope
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
+from keras_kd.distiller.raw_data_model import RawDataModel
 from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.settings_model import SettingsModel
 from keras_kd.distiller.student_rules import StudentRules
@@ -36,12 +36,14 @@ from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses import DistillationLoss, KDLoss
 from keras_kd.losses.formula.given_values import replica_share
-from keras_kd.teachers.in_dtype import follow_weights, in_dtype
+from keras_kd.teachers.in_dtype import in_dtype
 from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
+class Distiller(
+    SettingsModel, RawDataModel, FittingModel, PhasedModel, ResumableModel, TurnTakingModel
+):
     """Trains a student on the labels and on what a frozen teacher says.
 
     ```
@@ -57,11 +59,12 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
     Args:
         student: The built `keras.Model` to train. Its own `compute_loss`, `compute_metrics` and
             metrics count; what its `compute_loss` returns is the student's loss.
-        teacher: The trained `keras.Model` to learn from, on the same inputs (a teacher that wants
+        teacher: The trained `keras.Model` to learn from, on the same inputs. A teacher that wants
             others takes a preprocessing layer in front, or both take their own of a dict of inputs
-            by name). None if its outputs travel with the data: then `x` is `{"inputs": x,
-            "teacher_outputs": outputs}`, and for feature losses also
-            `"teacher_features": {key: value}`, by `features.Tap.key`.
+            by name, or `x` is `{"inputs": x, "teacher_inputs": x}`. Raw data of KerasHub's tasks go
+            through their preprocessors, as in a task's own `fit`. None if its outputs travel with
+            the data: then `x` is `{"inputs": x, "teacher_outputs": outputs}`, and for feature
+            losses also `"teacher_features": {key: value}`, by `features.Tap.key`.
         alpha: Weight of the labels, from 0 to 1. At 0 no labels are needed. Defaults to 0.1.
         temperature: Softens both distributions, above 0. Defaults to 4.
         kd_loss: A `losses.DistillationLoss` for every output, a dict or list of them that follows
@@ -263,49 +266,6 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
             return []
         return ["kd_loss", *(term.name for term in self.feature_terms)]
 
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Keras' `fit`; data that yield no batch are an error on every backend."""
-        if self._phase.unlabelled["train"]:  # labels, if they come now, bring metrics to be built
-            self.train_function = None
-        self._check_ready(args[0] if args else kwargs.get("x"))
-        losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
-        argument_checks.check_fitted_batches(losses, *args, **kwargs)
-        with alone_with(self.teacher):
-            follow_weights(self._untracked.running, self.teacher)
-        with argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
-            history = super().fit(*args, **kwargs)
-            if history.epoch and "loss" not in history.history:
-                raise StopIteration
-        return history
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
-        with alone_with(self.teacher):
-            follow_weights(self._untracked.running, self.teacher)
-        waits = self.validate_with_teacher and self._awaited.waiting
-        told = self._awaited.told_by(self, *args, **kwargs) if waits else contextlib.nullcontext()
-        with self._phase.evaluation(), argument_checks.no_end_at_once(), told:
-            results = super().evaluate(*args, **kwargs)
-            if results in ([], {}):
-                raise StopIteration
-        return results
-
-    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
-        """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
-        self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
-        self._check_teacher()
-        if self.train_function is None:  # `train_on_batch` comes here for every batch
-            follow_weights(self._untracked.running, self.teacher)
-        return super().make_train_function(force)
-
-    def make_test_function(self, force: bool = False) -> Callable[..., Any]:
-        """Keras' `make_test_function`."""
-        if self.validate_with_teacher:
-            self._check_teacher()
-        if self.test_function is None:
-            follow_weights(self._untracked.running, self.teacher)
-        return super().make_test_function(force)
-
     def attach(
         self, loss: DistillationLoss, *, active: bool = True
     ) -> FeatureTerm | GradientTerm | None:
@@ -370,19 +330,6 @@ class Distiller(SettingsModel, PhasedModel, ResumableModel, TurnTakingModel):
         """Keras' `load_own_variables`, which comes with the teacher's weights."""
         super().load_own_variables(store)
         self._untracked.bare = None
-
-    def _check_ready(self, x):
-        """Says of arrays before Keras sees them that a preprocessor should have seen them."""
-        if isinstance(x, dict | list | np.ndarray):
-            inputs = self._unpack(x)["inputs"]
-            check_preprocessed(self.student, inputs, "student")
-            if self.teacher is not None:
-                check_preprocessed(self.teacher, inputs, "teacher")
-
-    def _check_teacher(self):
-        if self._untracked.bare is not None:
-            self._untracked.bare.check()
-            self._untracked.bare = None
 
     def _unpack(self, x):
         return unpack(x, self._input_names, has_teacher=self.teacher is not None)

@@ -62,6 +62,12 @@ class GradientTerm(LossTerm):
 
     def distance(self, both, sample_weight):
         """Returns the loss between the gradients at the inputs of a `ForwardPass`."""
+        if both.inputs is None:
+            raise ValueError(
+                f"{type(self.loss).__name__} compares gradients at the same inputs, and the "
+                "teacher has its own: give both models one preprocessor, "
+                "`teacher.preprocessor = student.preprocessor`. Received: x with 'teacher_inputs'"
+            )
         inputs = keras.tree.map_structure(
             lambda x: ops.stop_gradient(ops.cast(x, "float32")), both.inputs
         )

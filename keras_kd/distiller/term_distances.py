@@ -19,7 +19,7 @@ class ForwardPass:
     Attributes:
         student: The student's `Recording`.
         teacher: The teacher's, or what the data carry of its layers.
-        inputs: What both models were given.
+        inputs: What both models were given; None where the teacher had inputs of its own.
         teacher_outputs: What the teacher answered.
         context: What formulas may ask for by name: `labels`, `temperature`, `index`, `training`.
     """
@@ -51,7 +51,8 @@ def teacher_losses(teacher, carried, recording, y_pred, sample_weight, *, terms,
         return sum_of([]), []
     answers, outputs = _answer(teacher, carried)
     context = {**context, "index": carried.get("index")}
-    both = ForwardPass(recording, answers, carried["inputs"], outputs, context)
+    shared = None if "teacher_inputs" in carried else carried["inputs"]
+    both = ForwardPass(recording, answers, shared, outputs, context)
     kd_loss = _output_distances(output_terms, both, y_pred, sample_weight)
     weight = one_weight(sample_weight)
     return kd_loss, [(term, as_term(term.distance(both, weight))) for term in feature_terms]
@@ -62,7 +63,7 @@ def _answer(teacher, carried):
     if teacher is None:
         features = CarriedFeatures(carried.get("teacher_features", {}))
         return features, carried.get("teacher_outputs")
-    inputs = own_inputs(carried["inputs"], teacher)
+    inputs = own_inputs(carried.get("teacher_inputs", carried["inputs"]), teacher)
     check_preprocessed(teacher, inputs, "teacher")
     with Recording() as recording, modes_kept(teacher), without_graph():
         outputs = teacher(inputs, training=False)

@@ -10,6 +10,7 @@ from keras_kd.data.batches import batches
 from keras_kd.evaluation.find_task import find_task
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.preprocessing import predict_on_batch
+from keras_kd.features.string_inputs import as_arrays
 
 _CHUNK = 2**22  # numbers; few chunks, because JAX compiles anew for each shape
 
@@ -48,7 +49,7 @@ def predict_all(models: dict[str, keras.Model], data) -> Predictions:
     """
     first_inputs, targets, weights = None, [], []
     outputs: dict[str, list[np.ndarray]] = {name: [] for name in models}
-    for x, y, sample_weight in batches(data):
+    for x, y, sample_weight in batches(as_arrays(data)):
         targets.append(_single_target(y))
         weights.append(sample_weight)
         for name, model in models.items():

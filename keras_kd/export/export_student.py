@@ -25,8 +25,11 @@ from keras_kd.export.student_inputs import StudentInputs
 from keras_kd.export.tolerance import EIGHT_BITS, FLOAT16, FLOAT32
 from keras_kd.export.verification import Verification, by_name
 from keras_kd.features.nested_layers import all_layers
+from keras_kd.features.preprocessing import preprocessed, without_preprocessor
+from keras_kd.features.string_inputs import as_arrays
 
 _SAMPLES = 8
+_LENGTH = 32
 
 
 def export_student(
@@ -62,7 +65,7 @@ def export_student(
             in int8; inputs and outputs stay float32).
         calibration_data: For `"int8"`: real inputs, of which the first 500 examples set the
             ranges of the activations. A batched `tf.data.Dataset`, a `PyDataset`, or arrays `x`
-            or `(x, y)`.
+            or `(x, y)`; raw data of a KerasHub task go through its preprocessor.
         verify_data: Inputs for the comparison, of the same kinds; with labels the metric is
             compared, too. If `None`, `calibration_data` is taken, else 16 random inputs.
 
@@ -91,23 +94,30 @@ def export_student(
     data, verified_on = verify_data, "verify_data"
     if data is None:
         data, verified_on = calibration_data, "calibration_data"
-    samples = [] if data is None else [x for x, _, _ in itertools.islice(batches(data), _SAMPLES)]
-    model = student
+    few = itertools.islice(_batches(student, data), _SAMPLES) if data is not None else ()
+    samples = [x for x, _, _ in few]
+    model = without_preprocessor(student) if exporter.float32_only else student
     if exporter.float32_only and not is_float32(student):
-        model = float32_clone(student)
+        model = float32_clone(model)
     inputs = StudentInputs(model, samples)
     check_strings(inputs, exporter)
     if data is None:
-        data, verified_on = [(inputs.random_examples(), None, None)], "random inputs"
+        examples = inputs.random_examples(length=_length(student))
+        data, verified_on = [(examples, None, None)], "random inputs"
     else:
-        data = batches(data)
+        data = _batches(student, data)
 
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
     try:
         written = aside / f"student{exporter.suffix}"
         runtime = _write_and_load(
-            exporter, model, inputs, written, quantize=quantize, calibration_data=calibration_data
+            exporter,
+            model,
+            inputs,
+            written,
+            quantize=quantize,
+            examples=functools.partial(_single_examples, student, inputs, calibration_data),
         )
         verification = Verification(student, inputs, runtime, data)
         metric, student_metric, export_metric = verification.metric()
@@ -135,8 +145,7 @@ def export_student(
     return result
 
 
-def _write_and_load(exporter, model, inputs, path, *, quantize, calibration_data):
-    examples = functools.partial(_single_examples, inputs, calibration_data)
+def _write_and_load(exporter, model, inputs, path, *, quantize, examples):
     try:
         with quiet():
             exporter.write(model, inputs, path, quantize, examples)
@@ -148,9 +157,22 @@ def _write_and_load(exporter, model, inputs, path, *, quantize, calibration_data
         ) from error
 
 
-def _single_examples(inputs, data):
+def _batches(student, data):
+    """Walks data as the student is called on them, by its preprocessor if they are raw."""
+    for x, y, sample_weight in batches(as_arrays(data)):
+        yield preprocessed(student, x), y, sample_weight
+
+
+def _length(student):
+    """Returns a length that a student takes: its layers with positions have a largest one."""
+    layers = all_layers(student)
+    known = [getattr(layer, "sequence_length", None) for layer in layers]
+    return min([_LENGTH, *(length for length in known if isinstance(length, int))])
+
+
+def _single_examples(student, inputs, data):
     """Walks the calibration data one example at a time, by input name."""
-    for x, _, _ in batches(data):
+    for x, _, _ in _batches(student, data):
         named = inputs.named(x)
         for index in range(len(next(iter(named.values())))):
             yield {name: array[index : index + 1] for name, array in named.items()}

@@ -1,6 +1,7 @@
 """Strings where numbers are wanted, and the other way round."""
 
 import keras
+import numpy as np
 
 
 def check_strings(given, model, role: str):
@@ -48,6 +49,18 @@ def check_inputs_alike(student, teacher):
         f"Received: student '{student.name}' of {_described(ours)}, teacher '{teacher.name}' of "
         f"{_described(theirs)}"
     )
+
+
+def as_arrays(data):
+    """Returns data with each list of strings as an array of them."""
+    if isinstance(data, dict):
+        return {name: as_arrays(part) for name, part in data.items()}
+    if isinstance(data, list | tuple) and data:
+        if isinstance(data[0], str | bytes):
+            return np.asarray(data)
+        parts = [as_arrays(part) for part in data]
+        return tuple(parts) if isinstance(data, tuple) else parts
+    return data
 
 
 def is_string(dtype) -> bool:

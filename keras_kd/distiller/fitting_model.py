@@ -1,0 +1,65 @@
+"""A model that looks at its data and its teacher before Keras runs its steps."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_kd.distiller import argument_checks
+from keras_kd.distiller.taking_turns import alone_with
+from keras_kd.teachers.in_dtype import follow_weights
+
+
+class FittingModel(keras.Model):
+    """What a Distiller does around `fit` and `evaluate`, and before its steps are traced."""
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Keras' `fit`; data that yield no batch are an error on every backend."""
+        if self._phase.unlabelled["train"]:  # labels, if they come now, bring metrics to be built
+            self.train_function = None
+        losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
+        argument_checks.check_fitted_batches(losses, *args, **kwargs)
+        with alone_with(self.teacher):
+            follow_weights(self._untracked.running, self.teacher)
+        with argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
+            history = super().fit(*args, **kwargs)
+            if history.epoch and "loss" not in history.history:
+                raise StopIteration
+        return history
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
+        with alone_with(self.teacher):
+            follow_weights(self._untracked.running, self.teacher)
+        waits = self.validate_with_teacher and self._awaited.waiting
+        told = self._awaited.told_by(self, *args, **kwargs) if waits else contextlib.nullcontext()
+        with self._phase.evaluation(), argument_checks.no_end_at_once(), told:
+            results = super().evaluate(*args, **kwargs)
+            if results in ([], {}):
+                raise StopIteration
+        return results
+
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
+        """Keras' `make_train_function`; notes alpha, which the trace needs as a number."""
+        self._alpha_at_start = float(ops.convert_to_numpy(self.alpha))
+        self._check_teacher()
+        if self.train_function is None:  # `train_on_batch` comes here for every batch
+            follow_weights(self._untracked.running, self.teacher)
+        return super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> Callable[..., Any]:
+        """Keras' `make_test_function`."""
+        if self.validate_with_teacher:
+            self._check_teacher()
+        if self.test_function is None:
+            follow_weights(self._untracked.running, self.teacher)
+        return super().make_test_function(force)
+
+    def _check_teacher(self):
+        if self._untracked.bare is not None:
+            self._untracked.bare.check()
+            self._untracked.bare = None
