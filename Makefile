@@ -14,7 +14,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test test-times test-torch pages test-all coverage lint dist clean
+.PHONY: demo test test-times test-torch pages notebooks test-all coverage lint dist clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -49,6 +49,10 @@ test-all: .venv/test.stamp .venv/torch.stamp
 coverage: .venv/test.stamp
 	$(PYTEST) -m "not pages" --cov --cov-report= --cov-fail-under=0 --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m "core and not pages" --cov --cov-append tests
+
+## Runs the notebooks on their full setting, an hour on two cores, and keeps what they show.
+notebooks: .venv/test.stamp
+	$(BIN)/python notebooks/execute.py
 
 ## Style, and the types of the public signatures.
 lint: .venv/test.stamp

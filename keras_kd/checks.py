@@ -115,3 +115,20 @@ def local_path(name: str, path: str | os.PathLike) -> pathlib.Path:
             f"`tf.io.gfile.copy` for one. Received: {name}={os.fspath(path)!r}"
         )
     return pathlib.Path(path)
+
+
+def how_to_load(path: str, role: str) -> str:
+    """Returns a sentence that says what makes a student or teacher of a file, if something does."""
+    if path.endswith((".keras", ".h5", ".hdf5")):
+        return f" Load the file: keras.saving.load_model({path!r})."
+    if role == "student":
+        return ""
+    if path.endswith(".tflite"):
+        return (
+            " A LiteRT file teaches through its answers: label the data with "
+            f"keras_kd.TeacherCache(folder, keras_kd.teachers.TFLiteTeacher({path!r}))."
+        )
+    return (
+        " Load the file, keras.saving.load_model, or a SavedModel in a keras.layers.TFSMLayer, "
+        "which a keras_kd.TeacherCache takes."
+    )

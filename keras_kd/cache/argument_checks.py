@@ -1,10 +1,11 @@
 """Checks of what a TeacherCache is made of."""
 
+import os
 from pathlib import Path
 
 import keras
 
-from keras_kd.checks import check_whole_number, local_path
+from keras_kd.checks import check_whole_number, how_to_load, local_path
 from keras_kd.features.tap import Tap
 
 _DTYPES = ("float16", "bfloat16", "float32")
@@ -26,9 +27,11 @@ def check_teacher(teacher):
             f"Received: teacher '{teacher.name}', built=False"
         )
     if teacher is not None and not callable(teacher):
+        is_path = isinstance(teacher, str | os.PathLike)
+        hint = how_to_load(os.fspath(teacher), "teacher") if is_path else ""
         raise TypeError(
             "`teacher` must be a keras.Model, a function from a batch of arrays to arrays, or "
-            f"None. Received: teacher={teacher!r}"
+            f"None.{hint} Received: teacher={teacher!r}"
         )
     resolver = getattr(getattr(teacher, "distribute_strategy", None), "cluster_resolver", None)
     cluster = None if resolver is None else resolver.cluster_spec()
@@ -54,9 +57,11 @@ def check_layers(layers, teacher) -> tuple:
     taps = tuple(Tap.of(layer) for layer in layers)
     if len({tap.key for tap in taps}) < len(taps):
         raise ValueError(f"`layers` must name each value once. Received: layers={layers!r}")
-    if taps and teacher is not None and not isinstance(teacher, keras.Model):
+    others = [tap.key for tap in taps if tap.key != tap.layer]
+    if others and teacher is not None and not isinstance(teacher, keras.Model):
         raise TypeError(
-            "Layers can be read of a keras.Model alone. Received: "
+            "What a function calls its values are plain names; sides and calls of layers can be "
+            "read of a keras.Model alone. Received: "
             f"layers={layers!r}, teacher of type {type(teacher).__name__}"
         )
     return taps

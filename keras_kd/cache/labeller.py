@@ -16,9 +16,11 @@ from keras_kd.cache.probabilities import (
     logsumexp,
 )
 from keras_kd.cache.shards import components_of
+from keras_kd.features.layer_tree import nearest
 from keras_kd.features.model_spec import input_spec, inspect_model
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.preprocessing import has_preprocessor, predict_on_batch, preprocessed
+from keras_kd.features.predict_on_batch import predict_on_batch
+from keras_kd.features.preprocessing import has_preprocessor, preprocessed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Labeller:
         self.input_spec = input_spec(teacher) if self.is_model else None
         # What an example has to be; a preprocessor takes many things.
         self.takes = None if has_preprocessor(teacher) else self.input_spec
-        self._reader = LayerReader(teacher, layers) if layers else teacher
-        self._reads_layers, self._from_logits = bool(layers), from_logits
+        self._reader = LayerReader(teacher, layers) if layers and self.is_model else None
+        self._layers, self._from_logits = [tap.key for tap in layers], from_logits
         self.activations = self.structure = self.components = None
 
     def learn(self, x):
@@ -116,14 +118,13 @@ class Labeller:
             if keras.backend.backend() != "tensorflow":
                 x = keras.tree.map_structure(np.asarray, x)
             x = own_inputs(x, self.teacher)
-            if self._reads_layers:
+            if self._reader is not None:
                 given = predict_on_batch(self._reader, preprocessed(self.teacher, x))
             else:
-                given = predict_on_batch(self.teacher, x)
-            given = given if self._reads_layers else {"teacher_outputs": given}
+                given = {"teacher_outputs": predict_on_batch(self.teacher, x)}
         else:
             x = keras.tree.map_structure(np.asarray, x)
-            given = {"teacher_outputs": self.teacher(x)}
+            given = self._of_function(self.teacher(x))
         given = keras.tree.map_structure(_float32, given)
         outputs = keras.tree.flatten(given["teacher_outputs"])
         if len(outputs) == 1:  # an output of its own needs no name
@@ -138,6 +139,27 @@ class Labeller:
             _check_finite(leaf, position)
         return given
 
+    def _of_function(self, answer):
+        """Returns what a function said as a reader of layers gives it."""
+        if not isinstance(answer, dict) or "outputs" not in answer:
+            if not self._layers:
+                return {"teacher_outputs": answer}
+            raise ValueError(
+                "A function that gives features, too, returns a dict {'outputs': outputs, name: "
+                f"value}}. Received: layers={self._layers}, an answer of type "
+                f"{type(answer).__name__}"
+                + (f" with {sorted(answer)}" if isinstance(answer, dict) else "")
+            )
+        missing = [name for name in self._layers if name not in answer]
+        if missing:
+            raise ValueError(
+                "The function does not give all that `layers` name. Received: no "
+                f"{missing}.{nearest(missing[0], answer)} Available: {sorted(answer)}"
+            )
+        features = {name: answer[name] for name in self._layers}
+        found = {"teacher_outputs": answer["outputs"]}
+        return {**found, "teacher_features": features} if features else found
+
     def _leaves(self, given, position):
         activations = iter(self.activations)
         leaves = {
@@ -146,7 +168,7 @@ class Labeller:
                 given["teacher_outputs"],
             )
         }
-        if self._reads_layers:
+        if self._layers:
             leaves["teacher_features"] = keras.tree.map_structure(
                 lambda value: _Leaf(value, self.dtype), given["teacher_features"]
             )

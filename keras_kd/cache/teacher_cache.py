@@ -49,9 +49,10 @@ class TeacherCache:
     Args:
         path: A folder for this data set's answers, made if it is not there.
         teacher: A built `keras.Model` (a SavedModel in a `keras.layers.TFSMLayer` too), a
-            `teachers.TFLiteTeacher`, or a function from a batch of NumPy arrays to arrays. A
-            function is known again by its answers to the first examples; one with a method
-            `fingerprint() -> str` by that. None reads a complete cache without a teacher in memory.
+            `teachers.TFLiteTeacher`, or a function from a batch of NumPy arrays to arrays, or to
+            `{"outputs": outputs, name: value}` with what `layers` name. A function is known again
+            by its answers to the first examples; one with a method `fingerprint() -> str` by that.
+            None reads a complete cache without a teacher in memory.
         dtype: `"float16"` (the default), `"bfloat16"` or `"float32"`, what answers are stored as.
         top_k: How many of the largest probabilities to store, with what mass remains. None (the
             default) stores all outputs.

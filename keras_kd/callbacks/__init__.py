@@ -2,6 +2,7 @@
 
 from keras_kd.callbacks.alpha_scheduler import AlphaScheduler
 from keras_kd.callbacks.feature_matching import FeatureMatching
+from keras_kd.callbacks.loss_shares import LossShares
 from keras_kd.callbacks.loss_weight_scheduler import LossWeightScheduler
 from keras_kd.callbacks.stop_at_target import StopAtTarget
 from keras_kd.callbacks.student_checkpoint import StudentCheckpoint
@@ -10,6 +11,7 @@ from keras_kd.callbacks.temperature_scheduler import TemperatureScheduler
 __all__ = [
     "AlphaScheduler",
     "FeatureMatching",
+    "LossShares",
     "LossWeightScheduler",
     "StopAtTarget",
     "StudentCheckpoint",

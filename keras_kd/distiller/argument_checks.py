@@ -6,6 +6,7 @@ import warnings
 
 import keras
 
+from keras_kd.checks import how_to_load
 from keras_kd.features.string_inputs import check_inputs_alike
 from keras_kd.losses import DistillationLoss
 
@@ -38,6 +39,16 @@ def check_feature_losses(losses) -> list:
                 "Received: layers=None"
             )
     return list(losses)
+
+
+def check_weighted(sample_weight_on) -> str:
+    """Returns what sample weights weigh, or says what they can weigh."""
+    if sample_weight_on not in ("all", "labels"):
+        raise ValueError(
+            "`sample_weight_on` must be 'all' or 'labels', the terms that class and sample weights "
+            f"weigh. Received: sample_weight_on={sample_weight_on!r}"
+        )
+    return sample_weight_on
 
 
 def check_name_is_free(loss, others):
@@ -100,30 +111,13 @@ def _way_in(role, given):
             f"[keras.Input(shape), keras.layers.TorchModuleWrapper({role})])."
         )
     if isinstance(given, str | os.PathLike):
-        return _loader(os.fspath(given), role)
+        return how_to_load(os.fspath(given), role)
     if role == "teacher" and callable(given):
         return (
             " A function teaches through its answers: label the data with "
             "keras_kd.TeacherCache(path, function), and train Distiller(student) on these."
         )
     return ""
-
-
-def _loader(path, role):
-    """Returns what makes a model of a file, if something does."""
-    if path.endswith((".keras", ".h5", ".hdf5")):
-        return f" Load the file: keras.saving.load_model({path!r})."
-    if role == "student":
-        return ""
-    if path.endswith(".tflite"):
-        return (
-            " A LiteRT file teaches through its answers: label the data with "
-            f"keras_kd.TeacherCache(folder, keras_kd.teachers.TFLiteTeacher({path!r}))."
-        )
-    return (
-        " Load the file, keras.saving.load_model, or a SavedModel in a keras.layers.TFSMLayer, "
-        "which a keras_kd.TeacherCache takes."
-    )
 
 
 def check_scope(student):

@@ -14,6 +14,7 @@ from keras_kd.distiller import argument_checks
 from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
 from keras_kd.distiller.carried_data import unpack
+from keras_kd.distiller.equation import described
 from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.fitting_model import FittingModel
 from keras_kd.distiller.gradient_term import GradientTerm
@@ -75,7 +76,10 @@ class Distiller(
         teacher_dtype: A Keras dtype policy, such as `"bfloat16"`, that a copy of the teacher
             computes in, for machines that are faster at it. None runs the teacher as it is.
         validate_with_teacher: Whether `evaluate` runs the teacher and reports the full loss. By
-            default it reports what `student.evaluate` would.
+            default it reports what `student.evaluate` would: then `val_loss` is the labels' loss
+            alone, to be compared with `student_loss` and not with `loss`.
+        sample_weight_on: `"all"` (the default): class and sample weights weigh every term, the
+            teacher's too. `"labels"`: they weigh the labels' loss alone.
         name: The model's name.
 
     Attributes:
@@ -113,6 +117,7 @@ class Distiller(
         feature_losses: Iterable[DistillationLoss] = (),
         teacher_dtype: str | None = None,
         validate_with_teacher: bool = False,
+        sample_weight_on: str = "all",
         name: str = "distiller",
     ) -> None:
         argument_checks.check_models(student, teacher)
@@ -132,6 +137,7 @@ class Distiller(
             bare=None,
         )
         self.teacher_dtype = teacher_dtype
+        self.sample_weight_on = argument_checks.check_weighted(sample_weight_on)
         self.make_settings(alpha, temperature, validate_with_teacher)
         self.batches_seen = add_scalar(self, "batches_seen", 0, "int32")
         self._student_loss_tracker = keras.metrics.Mean(name="student_loss", dtype="float32")
@@ -222,8 +228,9 @@ class Distiller(
         terms = [self.output_terms, [] if recording is None else list(self.feature_terms)]
         context = {"labels": y, "temperature": self.temperature, "training": training}
         running, carried = self._untracked.running, self._unpack(x)
+        weights = sample_weight if self.sample_weight_on == "all" else None
         kd_loss, feature_loss = teacher_losses(
-            running, carried, recording, y_pred, sample_weight, terms=terms, context=context
+            running, carried, recording, y_pred, weights, terms=terms, context=context
         )
         self._kd_loss_tracker.update_state(kd_loss / share, sample_weight=batch)
         for term, distance in feature_loss:
@@ -305,6 +312,7 @@ class Distiller(
             "feature_losses": [serialize(loss) for loss in self._feature_losses()],
             "teacher_dtype": self.teacher_dtype,
             "validate_with_teacher": self.validate_with_teacher,
+            "sample_weight_on": self.sample_weight_on,
         }
 
     @classmethod
@@ -316,6 +324,14 @@ class Distiller(
         made = cls(**with_parts(config, parts, custom_objects))
         made._untracked.bare = BareTeacher(made.teacher)
         return made
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Keras' `summary` of the student, behind the equation and a line for each model."""
+        given = inspect.signature(keras.Model.summary).bind(self, *args, **kwargs).arguments
+        show = given.get("print_fn") or print
+        for line in (f'Distiller: "{self.name}"', *described(self)):
+            show(line)
+        self.student.summary(*args, **kwargs)
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Keras' `save`; a name that ends in .keras keeps the teacher too."""

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_kd.distiller import argument_checks
+from keras_kd.distiller.equation import ShareCheck
 from keras_kd.distiller.taking_turns import alone_with
 from keras_kd.teachers.in_dtype import follow_weights
 
@@ -26,7 +27,8 @@ class FittingModel(keras.Model):
         with alone_with(self.teacher):
             follow_weights(self._untracked.running, self.teacher)
         with argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
-            history = super().fit(*args, **kwargs)
+            callbacks = kwargs.pop("callbacks", None)
+            history = super().fit(*args, callbacks=_with_check(callbacks), **kwargs)
             if history.epoch and "loss" not in history.history:
                 raise StopIteration
         return history
@@ -63,3 +65,11 @@ class FittingModel(keras.Model):
         if self._untracked.bare is not None:
             self._untracked.bare.check()
             self._untracked.bare = None
+
+
+def _with_check(callbacks):
+    """Returns the callbacks with the look at the terms' shares behind them."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):  # complete, and its maker's
+        return callbacks
+    given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    return [*(each for each in given if each is not None), ShareCheck()]

@@ -13,6 +13,7 @@ class LossTerm(keras.layers.Layer):
 
     def __init__(self, loss, name):
         super().__init__(name=name, dtype="float32", autocast=False)
+        loss.hold()
         self.loss = loss
         self.loss_weight = add_scalar(self, "loss_weight", loss.weight)
         self.stages = {stage: add_scalar(self, stage, 1.0) for stage in loss.stages}

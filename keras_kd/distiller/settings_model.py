@@ -12,7 +12,14 @@ from keras_kd.checks import check_fraction, check_temperature
 from keras_kd.distiller.loss_term import add_scalar
 
 # The constructor's arguments that wire the models together.
-_FIXED = ("student", "teacher", "teacher_dtype", "kd_loss", "feature_losses")
+_FIXED = (
+    "student",
+    "teacher",
+    "teacher_dtype",
+    "kd_loss",
+    "feature_losses",
+    "sample_weight_on",
+)
 
 
 class SettingsModel(keras.Model):

@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_kd.features.nested_layers import all_layers
+
 _locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _finding = threading.Lock()
 
@@ -21,8 +23,17 @@ def alone_with(teacher):
     """
     if teacher is None or keras.backend.backend() != "jax":
         return contextlib.nullcontext()
-    with _finding:
-        return _locks.setdefault(teacher, threading.RLock())
+    with _finding:  # teachers may have parts in common, as ensembles have members
+        parts = sorted(all_layers(teacher), key=id)
+        return _all_of([_locks.setdefault(part, threading.RLock()) for part in parts])
+
+
+@contextlib.contextmanager
+def _all_of(locks):
+    with contextlib.ExitStack() as held:
+        for lock in locks:  # in one order for all, so that no two wait for each other
+            held.enter_context(lock)
+        yield
 
 
 class TurnTakingModel(keras.Model):

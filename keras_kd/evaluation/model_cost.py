@@ -8,7 +8,8 @@ import numpy as np
 from keras_kd.evaluation.flops import count_flops
 from keras_kd.evaluation.latency import measure_latency
 from keras_kd.evaluation.size_on_disk import size_on_disk
-from keras_kd.features.preprocessing import predict_on_batch, preprocessed
+from keras_kd.features.predict_on_batch import predict_on_batch
+from keras_kd.features.preprocessing import preprocessed
 
 _BATCH_SIZES = (1, 32)
 _SECONDS = 2.0

@@ -9,7 +9,7 @@ import numpy as np
 from keras_kd.data.batches import batches
 from keras_kd.evaluation.find_task import find_task
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.preprocessing import predict_on_batch
+from keras_kd.features.predict_on_batch import predict_on_batch
 from keras_kd.features.string_inputs import as_arrays
 
 _CHUNK = 2**22  # numbers; few chunks, because JAX compiles anew for each shape

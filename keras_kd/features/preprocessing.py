@@ -34,20 +34,6 @@ def preprocessed(model, x):
     return keras.utils.unpack_x_y_sample_weight(model.preprocess_samples(_texts(x)))[0]
 
 
-def predict_on_batch(model, x):
-    """Returns a model's answers to a batch, raw or preprocessed, one row an example."""
-    if hasattr(model, "preprocess_samples"):  # its own would preprocess once more
-        x = preprocessed(model, x)
-        found = keras.Model.predict_on_batch(model, x)
-    else:
-        found = model.predict_on_batch(x)
-    strategy = getattr(model, "distribute_strategy", None)
-    if getattr(strategy, "num_replicas_in_sync", 1) > 1:  # Keras gives each the whole batch
-        rows = len(keras.tree.flatten(x)[0])
-        found = keras.tree.map_structure(lambda leaf: leaf[:rows], found)
-    return found
-
-
 def without_preprocessor(model):
     """Returns what a task's call is, as a model of the same layers; other models as they are."""
     if not has_preprocessor(model) or not getattr(model, "inputs", None):

@@ -18,6 +18,7 @@ from keras_kd.losses.argument_checks import (
     check_output,
 )
 from keras_kd.losses.formula.given_values import GivenValues
+from keras_kd.losses.formula.held_settings import HeldSettings
 from keras_kd.losses.formula.keras_mask import both_real, keras_mask
 from keras_kd.losses.formula.per_sample_mean import (
     check_mask,
@@ -40,7 +41,7 @@ KINDS = ("teacher_from_logits", "student_from_logits")  # what the Distiller fou
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class DistillationLoss(keras.losses.Loss):
+class DistillationLoss(HeldSettings, keras.losses.Loss):
     """A distance between what the teacher gives and what the student gives.
 
     A subclass writes one formula, `call(teacher_value, student_value)`, that returns one value per
@@ -234,6 +235,7 @@ class DistillationLoss(keras.losses.Loss):
         """Returns this loss for other `layers`, all else the same."""
         other = type(self).__new__(type(self))
         other.__dict__.update(vars(self), layers=check_layers(layers), _alone=_PartsAlone(other))
+        other.__dict__.pop("_held", None)
         return other
 
     def get_config(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from models_for_tests import EAGER, distiller, examples, net
 from variants import first_of
 
 from keras_kd import Distiller, TeacherCache, export_student
-from keras_kd.losses import KDLoss
+from keras_kd.losses import FitNetLoss, KDLoss
 from keras_kd.teachers import TFLiteTeacher
 
 X, Y = examples(12)
@@ -154,3 +154,41 @@ def test_what_cannot_stand_beside_a_student_is_told_the_way(given, message):
         Distiller(net(), given)
     with pytest.raises(TypeError, match=r"`student` must be a keras.Model\. (Received|Put)"):
         Distiller(given)
+
+
+def with_hidden(teacher):
+    """The net in NumPy, with what its first layer gives."""
+    kernel, bias, scores, shift = teacher.get_weights()
+
+    def answer(x):
+        hidden = np.tanh(x @ kernel + bias)
+        return {"outputs": hidden @ scores + shift, "hidden": hidden}
+
+    return answer
+
+
+@pytest.mark.core
+def test_a_functions_features_teach_through_the_cache_as_the_models_do(tmp_path, teacher):
+    settings = {"layers": ["hidden"], "dtype": "float32"}
+    losses = [FitNetLoss(layers={"hidden": "hidden"}, weight=1.0)]
+    runs = [
+        fitted(TeacherCache(tmp_path / name, who, **settings).label(DATA), feature_losses=losses)
+        for name, who in (("model", teacher), ("function", with_hidden(teacher)))
+    ]
+    (one, first), (other, second) = runs
+    assert_same_run(one, other, first, second)
+    plain = TeacherCache(tmp_path / "plain", with_hidden(teacher), dtype="float32").label(DATA)
+    assert set(plain.element_spec[0]) == {"inputs", "teacher_outputs"}
+
+
+@pytest.mark.parametrize(
+    "answer, message",
+    [
+        (lambda x: x, r"returns a dict \{'outputs'.*layers=\['hidden'\], .*ndarray"),
+        (lambda x: {"hidden": x}, r"returns a dict \{'outputs'.*with \['hidden'\]"),
+        (lambda x: {"outputs": x, "hiden": x}, r"no \['hidden'\]\. Did you mean 'hiden'\?"),
+    ],
+)
+def test_a_function_without_the_features_that_are_wanted_is_refused(tmp_path, answer, message):
+    with pytest.raises(ValueError, match=message):
+        TeacherCache(tmp_path, answer, layers=["hidden"]).label(DATA)

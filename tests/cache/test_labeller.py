@@ -216,9 +216,10 @@ def test_layers_that_are_not_there_are_refused(tmp_path, layers, error, message)
         TeacherCache(tmp_path, net(), layers=layers)
 
 
-def test_layers_are_those_of_a_model(tmp_path):
-    with pytest.raises(TypeError, match=r"keras.Model alone.*layers=\['a'\], .*function"):
-        TeacherCache(tmp_path, lambda x: x, layers=["a"])
+def test_what_a_function_gives_has_plain_names(tmp_path):
+    tap = Tap("a", side="input")
+    with pytest.raises(TypeError, match=r"keras.Model alone.*layers=\[.*'a'.*\], .*function"):
+        TeacherCache(tmp_path, lambda x: x, layers=[tap])
 
 
 # Other arguments.

@@ -8,7 +8,7 @@ import pytest
 from models_for_tests import COMPILED, distiller, examples, inferred, kd, net
 
 from keras_kd import callbacks
-from keras_kd.losses import RegressionLoss
+from keras_kd.losses import KDLoss, RegressionLoss
 
 pytestmark = pytest.mark.core
 
@@ -86,3 +86,15 @@ def test_what_is_wired_together_says_that_it_cannot_change(still, name):
     with pytest.raises(AttributeError, match=f"`{name}` cannot change.*make a new one"):
         setattr(still, name, value)
     assert (still.student, still.teacher) == before
+
+
+def test_a_loss_in_a_distiller_stays_as_it_was_made():
+    loss = KDLoss(weight=2.0)
+    loss.weight = 3.0
+    model = distiller(net(), net(8, seed=1), kd_loss=loss)
+    assert float(model.term_weights["kd_loss"]) == 3.0
+    for name, value in {"weight": 1.0, "temperature": 1.0, "ignore_class": 0}.items():
+        with pytest.raises(AttributeError, match=rf"`{name}`.*make a new loss with {name}=\.\.\."):
+            setattr(loss, name, value)
+    loss.note = "of the user"
+    assert type(loss).from_config(loss.get_config()).weight == 3.0

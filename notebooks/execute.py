@@ -1,0 +1,47 @@
+"""Runs the notebooks on their full setting and keeps what they show: `make notebooks`.
+
+    python notebooks/execute.py [NAME ...]
+
+`text_bert_to_bilstm` needs the teacher's weights, which its first cell installs.
+"""
+
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+_HERE = Path(__file__).parent
+_FOLDER = re.compile(r"/[\w/.-]*/tmp\w+")  # a temporary folder, which another run has elsewhere
+
+
+def execute(path):
+    """Runs a notebook and writes it with its outputs, but for what goes to standard error."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=7200, kernel_name="python3").execute()
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # the time of day
+        if cell.cell_type == "code":
+            cell.outputs = [_kept(output) for output in cell.outputs if _is_shown(output)]
+    nbformat.write(notebook, path)
+
+
+def _is_shown(output):
+    return output.output_type != "stream" or output.name != "stderr"
+
+
+def _kept(output):
+    if output.output_type == "stream":
+        output.text = _FOLDER.sub("...", output.text)
+    return output
+
+
+if __name__ == "__main__":
+    wanted = set(sys.argv[1:])
+    for notebook in sorted(_HERE.glob("*.ipynb")):
+        if not wanted or notebook.stem in wanted:
+            start = time.monotonic()
+            execute(notebook)
+            print(f"{notebook.name}: {time.monotonic() - start:.0f} s")
