@@ -17,7 +17,7 @@ from keras_kd.cache.probabilities import (
 )
 from keras_kd.cache.shards import components_of
 from keras_kd.features.layer_tree import nearest
-from keras_kd.features.model_spec import input_spec, inspect_model
+from keras_kd.features.model_spec import input_spec, inspect_model, symbolic_call
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.predict_on_batch import predict_on_batch
 from keras_kd.features.preprocessing import has_preprocessor, preprocessed
@@ -52,12 +52,14 @@ class Labeller:
         self.input_spec = input_spec(teacher) if self.is_model else None
         # What an example has to be; a preprocessor takes many things.
         self.takes = None if has_preprocessor(teacher) else self.input_spec
-        self._reader = LayerReader(teacher, layers) if layers and self.is_model else None
+        self._reader = LayerReader(teacher, layers) if self.is_model else None
         self._layers, self._from_logits = [tap.key for tap in layers], from_logits
         self.activations = self.structure = self.components = None
 
     def learn(self, x):
         """Runs the teacher once, to see what it gives."""
+        if self._reader is not None and not self._layers and not self._has_masks():
+            self._reader = None
         given = self._run(x, 0)
         outputs = keras.tree.flatten(given["teacher_outputs"])
         kinds = [self._from_logits] * len(outputs)
@@ -87,6 +89,10 @@ class Labeller:
     def recall(self, config):
         """Takes over what an earlier `learn` found."""
         self.activations, self.structure = config["activations"], config["structure"]
+        if self._reader is not None:  # caches from before masks were kept have none
+            self._reader.gives_masks = "teacher_masks" in self.structure["dict"]
+            if not self._layers and not self._reader.gives_masks:
+                self._reader = None
         self.components = components_of(config)
 
     def __call__(self, x, position) -> list:
@@ -139,6 +145,12 @@ class Labeller:
             _check_finite(leaf, position)
         return given
 
+    def _has_masks(self):
+        """Whether the teacher's outputs come with a mask, as far as it tells before it runs."""
+        if self.input_spec is None:
+            return False
+        return "teacher_masks" in symbolic_call(self._reader.call, self.input_spec)
+
     def _of_function(self, answer):
         """Returns what a function said as a reader of layers gives it."""
         if not isinstance(answer, dict) or "outputs" not in answer:
@@ -168,6 +180,10 @@ class Labeller:
                 given["teacher_outputs"],
             )
         }
+        if "teacher_masks" in given:
+            leaves["teacher_masks"] = keras.tree.map_structure(
+                lambda mask: _Leaf(mask, "uint8", read_as="bool"), given["teacher_masks"]
+            )
         if self._layers:
             leaves["teacher_features"] = keras.tree.map_structure(
                 lambda value: _Leaf(value, self.dtype), given["teacher_features"]

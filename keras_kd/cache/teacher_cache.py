@@ -43,8 +43,8 @@ class TeacherCache:
     output alone is one tensor); what is known to be probabilities is `{"probabilities": p}` (kept
     as logits, which lose less in half precision), and with `top_k`
     `{"log_probabilities": (k,), "indices": (k,), "log_rest": ()}`: the k largest, and the mass that
-    remains, which losses spread evenly over the other classes. A mask of the teacher's is not kept:
-    where the student has none, say what is padding by `ignore_class` or sample weights.
+    remains, which losses spread evenly over the other classes. Where the teacher masks positions,
+    `"teacher_masks"` come too, and what it masks counts for nothing.
 
     Args:
         path: A folder for this data set's answers, made if it is not there.

@@ -6,7 +6,7 @@ from keras_kd.distiller.argument_checks import NO_BATCH
 from keras_kd.distiller.carried_features import CarriedFeatures
 
 _BESIDE_INPUTS = {"inputs", "index"}
-_OF_A_TEACHER = {"teacher_outputs", "teacher_features"}  # in place of one
+_OF_A_TEACHER = {"teacher_outputs", "teacher_features", "teacher_masks"}  # in place of one
 _FOR_A_TEACHER = {"teacher_inputs"}
 
 

@@ -3,6 +3,7 @@
 import keras
 
 from keras_kd.features.layer_tree import nearest
+from keras_kd.features.tap import mask_key
 
 
 class CarriedFeatures:
@@ -11,10 +12,11 @@ class CarriedFeatures:
     Args:
         values: `{Tap.key: value}`; a value is a tensor, or anything with a shape that stands for
             one, or for attention vectors a dict of them.
+        masks: Which positions of these, and of the outputs, are real, by `features.tap.mask_key`.
     """
 
-    def __init__(self, values):
-        self.values = values
+    def __init__(self, values, masks=None):
+        self.values, self.masks = values, masks or {}
 
     def value(self, layer, tap):
         """Returns what `tap` names; `layer` is the tap again, as there is no teacher."""
@@ -23,8 +25,9 @@ class CarriedFeatures:
         return self.values[tap.key]
 
     def mask(self, layer, tap):
-        """Returns None: a mask does not travel."""
-        del layer, tap
+        """Returns which positions of that value are real, or None if all are, or it is unknown."""
+        del layer
+        return self.masks.get(mask_key(tap))
 
     def shape(self, tap):
         """Returns the shape of what `tap` names, batch first as None, or a dict of shapes."""

@@ -8,7 +8,9 @@ from keras_kd.distiller.output_term import follow, one_weight
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.recording import Recording
+from keras_kd.features.tap import mask_key
 from keras_kd.features.undisturbed import modes_kept, without_graph
+from keras_kd.losses.formula.keras_mask import both_real, keras_mask
 from keras_kd.losses.formula.top_k import is_one_value
 
 
@@ -61,7 +63,9 @@ def teacher_losses(teacher, carried, recording, y_pred, sample_weight, *, terms,
 def _answer(teacher, carried):
     """Returns the `Recording` or `CarriedFeatures` of the teacher's layers, and its outputs."""
     if teacher is None:
-        features = CarriedFeatures(carried.get("teacher_features", {}))
+        features = CarriedFeatures(
+            carried.get("teacher_features", {}), carried.get("teacher_masks", {})
+        )
         return features, carried.get("teacher_outputs")
     inputs = own_inputs(carried.get("teacher_inputs", carried["inputs"]), teacher)
     check_preprocessed(teacher, inputs, "teacher")
@@ -83,12 +87,19 @@ def _output_distances(output_terms, both, y_pred, sample_weight):
     one = carried and is_one_value(both.teacher_outputs)
     kd_loss = sum_of([])
     for term in output_terms:
+        ours = follow(term.student_path, y_pred)
+        mask = None
+        if carried:
+            mask = both.teacher.masks.get(mask_key(() if one else term.teacher_path))
+        if mask is not None:  # one that travels is on no tensor
+            context["mask"] = both_real(keras_mask(ours), mask)
         distance = term.distance(
-            follow(term.student_path, y_pred),
+            ours,
             follow(() if one else term.teacher_path, both.teacher_outputs),
             term.part_of(sample_weight),
             labels=term.part_of(both.context["labels"]),
             **context,
         )
+        context.pop("mask", None)
         kd_loss = kd_loss + as_term(term.loss_weight) * as_term(distance)
     return kd_loss

@@ -113,3 +113,10 @@ def _is_shape(shape):
         and shape[0] is None
         and all(size is None or (type(size) is int and size > 0) for size in shape[1:])
     )
+
+
+def mask_key(place) -> str:
+    """Returns what data call the mask of a value: of a `Tap`, or of the output at a path."""
+    if isinstance(place, Tap):
+        return f"features/{place.key}"
+    return "/".join(["outputs", *(str(key) for key in place)])

@@ -41,7 +41,7 @@ KINDS = ("teacher_from_logits", "student_from_logits")  # what the Distiller fou
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class DistillationLoss(HeldSettings, keras.losses.Loss):
+class DistillationLoss(HeldSettings):
     """A distance between what the teacher gives and what the student gives.
 
     A subclass writes one formula, `call(teacher_value, student_value)`, that returns one value per

@@ -159,7 +159,7 @@ def test_of_two_processes_the_second_waits(tmp_path):
 
 def test_who_waited_for_another_process_has_the_same_data_or_is_refused(tmp_path, monkeypatch):
     @contextlib.contextmanager
-    def while_another_labels(folder, role, alone=teacher_cache.alone):
+    def while_another_labels(folder, role, wait=None, alone=teacher_cache.alone):
         monkeypatch.undo()
         if role == "label":
             cache_of(tmp_path).label(X)

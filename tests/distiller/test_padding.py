@@ -7,6 +7,7 @@ from models_for_tests import EAGER, assert_same_weights, inferred, kd, log_softm
 from variants import first_of
 
 from keras_kd import Distiller, TeacherCache
+from keras_kd.features import Tap
 from keras_kd.losses import HiddenStateLoss, KDLoss, LogitsMSELoss
 from keras_kd.losses.formula.keras_mask import both_real
 from keras_kd.models import bilstm_tagger, cnn_tagger
@@ -139,7 +140,7 @@ def test_a_label_that_is_no_class_leaves_padding_out(tmp_path, teacher, kd_loss)
 
 
 @first_of("who", ["teacher", "student"])
-def test_what_one_model_alone_masks_counts_for_nothing(teacher, who):
+def test_what_one_model_alone_masks_counts_for_nothing(teacher, who, tmp_path):
     # The same numbers, with a mask and without.
     keras.utils.set_random_seed(4)
     learner = cnn_tagger({"words": 20}, TAGS, width=6, dropout=0.0)
@@ -159,6 +160,15 @@ def test_what_one_model_alone_masks_counts_for_nothing(teacher, who):
     squares = np.split(np.square(theirs - ours).mean(-1), np.cumsum(real.sum(1))[:-1])
     expected = np.mean([each.mean() for each in squares])
     assert logs["hidden_state_loss"][0] == pytest.approx(expected, rel=1e-4)
+    told = HiddenStateLoss(layers={"logits": Tap("logits", shape=(None, None, TAGS))}, weight=1.0)
+    for top_k in (None, TAGS):  # the teacher's mask travels with its answers
+        settings = {"dtype": "float32", "layers": ["logits"], "top_k": top_k}
+        cache = TeacherCache(tmp_path / str(top_k), pair[1], **settings)
+        model = Distiller(pair[0], alpha=0.0, temperature=T, kd_loss=kd_loss, feature_losses=[told])
+        model.compile(keras.optimizers.SGD(0.0), **EAGER)
+        carried = model.fit(cache.label(words).batch(4), verbose=0).history
+        for name in ("kd_loss", "hidden_state_loss"):
+            assert carried[name][0] == pytest.approx(logs[name][0], rel=1e-4), name
 
 
 def _without_mask(model):

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import keras
 
-class HeldSettings:
+
+class HeldSettings(keras.losses.Loss):
     """What `get_config` names can be assigned until `hold` is called."""
 
     def hold(self) -> None:
