@@ -7,7 +7,15 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from models_for_tests import EAGER, assert_same_weights, cross_entropy, examples, inferred, net
+from models_for_tests import (
+    CLASSES,
+    EAGER,
+    assert_same_weights,
+    cross_entropy,
+    examples,
+    inferred,
+    net,
+)
 
 from keras_kd import Distiller, losses
 
@@ -55,12 +63,17 @@ def parts(given, text, student_scores, teacher_scores):
     return found
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
+def _of_maps(row):
+    return "ATLoss" in row[2]
+
+
+OF_VECTORS = [row for row in ROWS if not _of_maps(row)]
+
+
+@pytest.mark.parametrize("row", OF_VECTORS, ids=[row[0] for row in OF_VECTORS])
 def test_the_sum_and_its_step_are_the_published_ones(row):
     _, text, written, factor = row
     given = arguments(written)
-    if "ATLoss" in written:
-        pytest.skip("a spatial loss, whose weight goes the way of FitNet's")
     student, teacher = net(seed=0), net(8, seed=1)
     before = [np.asarray(each) for each in student.get_weights()]
     model = Distiller(student, teacher, **given, validate_with_teacher=True)
@@ -80,6 +93,38 @@ def test_the_sum_and_its_step_are_the_published_ones(row):
         each.fit(X, Y, batch_size=12, shuffle=False, verbose=0)
     moved = max(np.abs(a - b).max() for a, b in zip(before, plain.get_weights(), strict=True))
     assert_same_weights(student, plain, atol=1e-4 * max(1.0, moved))
+
+
+def spatial(width, seed):
+    """A net with a feature map, 2 by 2, and its scores."""
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((4,))
+    x = keras.layers.Conv2D(width, 1, activation="tanh", name="map")(
+        keras.layers.Reshape((2, 2, 1))(inputs)
+    )
+    scores = keras.layers.Dense(CLASSES, name="scores")(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, scores), keras.Model(inputs, [scores, x])
+
+
+def test_the_sum_and_step_of_maps_are_the_published_ones():
+    _, text, written, factor = next(row for row in ROWS if _of_maps(row))
+    assert (text, factor) == ("1 CE + 1000 AT", "1")
+    written = written.replace("layers=...", "layers={'map': 'map'}")
+    given = arguments(written)
+    (student, _), (teacher, hears), (_, plain) = (spatial(5, 0), spatial(8, 1), spatial(5, 0))
+    model = Distiller(student, teacher, **given)
+    model.compile(keras.optimizers.SGD(0.1), cross_entropy(), **EAGER)
+    theirs, (loss,) = ops.convert_to_tensor(inferred(hears, X)[1]), given["feature_losses"]
+    plain.compile(
+        keras.optimizers.SGD(0.1),
+        [lambda y, z: cross_entropy()(Y, z), lambda y, x: 1000.0 * loss(theirs, x)],
+        **EAGER,
+    )
+    whole = {"batch_size": 12, "shuffle": False, "verbose": 0}
+    ours = model.fit(X, Y, **whole).history["loss"][0]
+    expected = plain.fit(X, [Y, np.zeros((len(X), 2, 2, 5))], **whole).history["loss"][0]
+    assert ours == pytest.approx(expected, rel=1e-5)
+    assert_same_weights(student, plain, atol=1e-4)
 
 
 def test_the_table_is_there():

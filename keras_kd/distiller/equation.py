@@ -78,7 +78,7 @@ class ShareCheck(keras.callbacks.Callback):
             return
         checked["_shares_checked"] = True
         weights, shares = weights_now(distiller), shares_of(distiller, logs)
-        others = [name for name, weight in weights.items() if weight > 0.0 and name in shares]
+        others = [name for name, share in shares.items() if share > 0.0]
         for name, share in shares.items():
             meant = name == "kd_loss" and weights[name] >= _MEANT
             of_teacher = name in weights and name != "student_loss"

@@ -32,6 +32,16 @@ class PhasedModel(keras.Model):
         """Returns the names of terms that steps of a phase, `"train"` or `"test"`, leave out."""
         raise NotImplementedError
 
+    def zero_grad(self, *args: Any, **kwargs: Any) -> None:
+        """PyTorch's `zero_grad`, of all variables.
+
+        Keras lists them by their paths, of which two losses' parts may have the same: what is not
+        in the list would add up its gradients from step to step.
+        """
+        super().zero_grad(*args, **kwargs)
+        for variable in self.trainable_variables:
+            variable.value.grad = None
+
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' training step, with the student's tapped values recorded."""
         with self._phase.open("train"):

@@ -92,7 +92,7 @@ def test_the_distiller_compares_attention(side, kind, jit_compile):
         found, mask = read(model, layer, x)
         values.append(found[SIDES.index(side)])
     mask = None if side == SIDES[2] else mask
-    expected = float(loss(*values, mask=mask))
+    expected = float(keras.ops.convert_to_numpy(loss(*values, mask=mask)))
     distiller.compile(keras.optimizers.SGD(0.0), jit_compile=jit_compile)
     history = distiller.fit(x, y, batch_size=8, verbose=0).history
     assert history["probe"] == [pytest.approx(expected, rel=1e-4)]

@@ -51,7 +51,7 @@ def group(request):
 
 def test_every_loss_brings_the_student_nearer_to_the_teacher(group):
     _, _, left = group
-    assert {name: share for name, share in left.items() if not share < 0.95} == {}
+    assert {name: share for name, share in left.items() if not share < 0.99} == {}
 
 
 def test_the_student_holds_nothing_of_any_loss(group):

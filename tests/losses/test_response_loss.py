@@ -63,7 +63,7 @@ def test_keras_activations_keep_logits_so_that_a_gap_of_1000_stays_exact(cls):
         return  # what JAX differentiates carries no attributes, so Keras keeps no logits there
     slope = gradient(lambda z: loss(activation(teacher), activation(z)), student, "float32")
     plain = gradient(lambda z: cls()(teacher, z), student, "float32")
-    np.testing.assert_allclose(slope, plain, rtol=1e-6)
+    np.testing.assert_allclose(slope, plain, rtol=1e-5)  # float32
     assert np.abs(slope).max() > 0.1
 
 
@@ -89,7 +89,8 @@ def test_a_student_that_gives_small_probabilities_gets_the_gradient_of_its_logit
         return loss(teacher, 1.0 / (1.0 + ops.exp(-z)))
 
     plain = gradient(lambda z: cls(dtype="float64")(teacher, z), student)
-    np.testing.assert_allclose(gradient(through_probabilities, student), plain, rtol=rounding(1e-9))
+    slope = gradient(through_probabilities, student)
+    np.testing.assert_allclose(slope, plain, rtol=10 * rounding(1e-10))
 
 
 @pytest.mark.alike
