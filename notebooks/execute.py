@@ -18,7 +18,7 @@ _FOLDER = re.compile(r"/[\w/.-]*/tmp\w+")  # a temporary folder, which another r
 
 
 def execute(path):
-    """Runs a notebook and writes it with its outputs, but for what goes to standard error."""
+    """Runs a notebook and writes it with its outputs, but for warnings and progress bars."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=7200, kernel_name="python3").execute()
     for cell in notebook.cells:
@@ -29,7 +29,7 @@ def execute(path):
 
 
 def _is_shown(output):
-    return output.output_type != "stream" or output.name != "stderr"
+    return output.output_type == "execute_result" or output.get("name") == "stdout"
 
 
 def _kept(output):
