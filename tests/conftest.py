@@ -8,6 +8,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # TensorFlow rewrites every graph before it first runs, a sixth of the time of tests of few
+    # steps. The demo, the README's blocks and the notebooks run with it, as users do.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 
 def pytest_collection_finish():
     """Python looks for garbage among all that was imported otherwise, again and again."""

@@ -6,10 +6,12 @@ import concurrent.futures
 import keras
 
 from keras_kd.cache.components import rows_of
-from keras_kd.cache.fingerprints import ContentDigest
+from keras_kd.cache.fingerprints import ContentDigest, content_digest
 from keras_kd.cache.progress import progress
 from keras_kd.cache.shards import ShardWriter, writing
 
+FIRST = 64  # examples of a shard whose views are looked at where not all are
+_LOOKED_AT = 16  # shards
 _AHEAD = 2  # batches that the teacher may be ahead of what is written
 _WAY_OUT = "Give the data that were labelled, or label these into another folder"
 
@@ -46,12 +48,36 @@ class Filling:
                 )
 
     def check(self, whole):
-        """Compares the data with what was labelled: all of them, or those of the first shard."""
-        total = self.shards.examples
+        """Compares the data with what was labelled: all of them with all their views, or the first
+        shard's and some of each view's."""
+        total = self.shards.examples if whole else min(self.shards.examples, self.size)
+        if whole and self.source.augment is not None:
+            for view in range(self.source.views):
+                batches = self.source.batches(view, self.batch_size)
+                self._pass(view, batches, name=f"checking the data, view {view + 1}", total=total)
+            return
         data = self.source.untouched(self.batch_size, None if whole else self.size)
         batches = ((x, None) for x in data)
-        total = total if whole else min(total, self.size)
         self._pass(0, batches, name="checking the data", total=total, whole=whole)
+        if self.source.augment is not None:
+            self._check_some_views()
+
+    def _check_some_views(self):
+        """Compares the first examples of some shards, spread over the data and over all views."""
+        shards, views = -(-self.shards.examples // self.size), self.source.views
+        count = min(FIRST, self.size)
+        places = {
+            (turn * shards // _LOOKED_AT % shards, turn % views)
+            for turn in range(max(views, _LOOKED_AT))
+        }
+        numbers = sorted({number for number, _ in places})
+        windows = self.source.windows([number * self.size for number in numbers], count)
+        for number, window in zip(numbers, windows, strict=True):
+            for view in sorted(view for each, view in places if each == number):
+                seal, seen = self.shards.seal(view, number), self.source.seen(window, view)
+                if seal is not None and content_digest(seen) != seal["seen_first"]:
+                    first = number * self.size
+                    raise ValueError(_other_augmentation(view, first, rows_of(seen)))
 
     def check_length(self, found):
         """Raises if the data have become longer or shorter; below 0 is an unknown length."""
@@ -82,7 +108,7 @@ class Filling:
                     count, answers = rows_of(x), None
                     if self._is_wanted(view, position, count, turn):
                         answers = self.labeller(seen, position)
-                    waiting.append(writer.submit(passing.take, x, position, answers))
+                    waiting.append(writer.submit(passing.take, (x, seen), position, answers))
                     if len(waiting) > _AHEAD:
                         waiting.popleft().result()
                     position += count
@@ -115,15 +141,15 @@ class _Pass:
         self.filling, self.view, self.turn = filling, view, turn
         self.shard, self.broken = None, False
 
-    def take(self, x, position, answers):
+    def take(self, data, position, answers):
         """Compares the next examples, and writes what the teacher said where that is missing."""
         if self.broken:  # the batch before raised: what comes after it is not the next
             return
         self.broken = True
-        for number, rows in _split(position, rows_of(x), self.filling.size):
+        for number, rows in _split(position, rows_of(data[0]), self.filling.size):
             if self.shard is None:
                 self.shard = self._open(number)
-            self.shard.add(x, rows, answers)
+            self.shard.add(data, rows, answers)
             if self.shard.examples == self.filling.size:
                 self.finish()
         self.broken = False
@@ -144,9 +170,12 @@ class _Pass:
                     f"{_WAY_OUT}. Received: other content among the examples {first} to "
                     f"{first + shard.examples - 1}"
                 )
+            if shard.is_other_view():
+                first = shard.number * self.filling.size
+                raise ValueError(_other_augmentation(self.view, first, shard.examples))
             if shard.writer is not None:
                 with writing(self.filling.shards.folder):
-                    shard.writer.close(content=content)
+                    shard.writer.close(content=content, **shard.seen_digests())
                 shard.writer = None
         finally:
             self._leave(shard)
@@ -172,7 +201,9 @@ class _Pass:
                 block=filling.block,
                 worker=f"{self.turn[0]}-of-{self.turn[1]}",
             )
-        return _Passing(number, seal or known, writer)
+        if seal is None and known is not None:  # of another view: of the data alone it can tell
+            known = {name: known[name] for name in known if not name.startswith("seen")}
+        return _Passing(number, seal or known, writer, filling.source.augment is not None)
 
     def _refuse_length(self, shard):
         first = shard.number * self.filling.size
@@ -188,16 +219,58 @@ class _Pass:
 class _Passing:
     """A shard that the data are passing by."""
 
-    def __init__(self, number, seal, writer):
+    def __init__(self, number, seal, writer, sees_views):
         self.number, self.seal, self.writer = number, seal, writer
         self.digest, self.examples = ContentDigest(), 0
+        self._seen = _SeenDigests() if sees_views else None
 
-    def add(self, x, rows, answers):
+    def add(self, data, rows, answers):
+        x, seen = data
         self.digest.update(keras.tree.map_structure(lambda leaf: leaf[rows], x))
+        if self._seen is not None and seen is not None:
+            self._seen.update(keras.tree.map_structure(lambda leaf: leaf[rows], seen))
         self.examples += rows.stop - rows.start
         if self.writer is not None:
             with writing(self.writer.file.parent):
                 self.writer.write([answer[rows] for answer in answers])
+
+    def seen_digests(self):
+        """Returns what the seal keeps of the view that the teacher saw."""
+        return {} if self._seen is None else self._seen.hexdigests()
+
+    def is_other_view(self):
+        """Whether the teacher saw other views of these examples than those that now pass by."""
+        digests = self.seen_digests()
+        if self.seal is None or "seen" not in self.seal or not digests.get("seen"):
+            return False
+        return self.seal["seen"] != digests["seen"]
+
+
+class _SeenDigests:
+    """Digests of what the teacher saw of a shard's examples: of all, and of the first few."""
+
+    def __init__(self):
+        self.whole, self.first, self.examples = ContentDigest(), ContentDigest(), 0
+
+    def update(self, seen):
+        self.whole.update(seen)
+        few = FIRST - self.examples
+        if few > 0:
+            self.first.update(keras.tree.map_structure(lambda leaf: leaf[:few], seen))
+        self.examples += rows_of(seen)
+
+    def hexdigests(self):
+        if not self.examples:
+            return {}
+        return {"seen": self.whole.hexdigest(), "seen_first": self.first.hexdigest()}
+
+
+def _other_augmentation(view, first, count):
+    return (
+        "The augmentation is not the one whose views were labelled. Give that function, or label "
+        f"the data into another folder. Received: other views among the examples {first} to "
+        f"{first + count - 1}, view {view}"
+    )
 
 
 def _split(position, count, size):

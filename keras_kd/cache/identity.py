@@ -7,7 +7,7 @@ from keras_kd.cache.fingerprints import model_digest
 from keras_kd.cache.shards import parse_block
 from keras_kd.lazy_modules import tf
 
-_FORMAT = 1
+_FORMAT = 2
 _BLOCK_BYTES = 2**20  # of one record in a file
 _BLOCK_EXAMPLES = 1024  # in one record, at most
 _SHARD_BYTES = 2**26  # of one file

@@ -33,6 +33,7 @@ class Shards:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self._cache = None
 
     @property
     def header(self) -> dict | None:
@@ -40,9 +41,22 @@ class Shards:
         return _read_json(self.folder / "cache.json")
 
     def begin(self, header: dict):
-        """Writes the header."""
+        """Writes the header, with a number of its own that no other cache has."""
         with writing(self.folder):
-            _write_json(self.folder / "cache.json", header)
+            _write_json(self.folder / "cache.json", {**header, "cache": uuid.uuid4().hex})
+
+    def place(self, view: int, number: int) -> dict:
+        """Returns which shard of which cache a seal must say that it is of."""
+        if self._cache is None:
+            header = self.header or {}
+            if "cache" not in header:
+                raise OSError(
+                    "The cache was written by another version of keras_kd, whose seals do not say "
+                    "what they are of: label the data into another folder. Received: "
+                    f"'{self.folder}' of format {header.get('format')}"
+                )
+            self._cache = header["cache"]
+        return {"cache": self._cache, "view": view, "shard": number}
 
     @property
     def examples(self) -> int | None:
@@ -63,12 +77,19 @@ class Shards:
         """Returns what is known of a shard that is complete, or None.
 
         Raises:
-            OSError: If the file is not what it was when it was sealed.
+            OSError: If the file is not what it was when it was sealed, or another one.
         """
         file = self.file(view, number)
         seal = _read_json(file.with_suffix(".json"))
         if seal is None:
             return None
+        place, found = self.place(view, number), seal.get("of")
+        if found != place:
+            raise OSError(
+                "A shard stands where another one belongs: its seal names a place that is not its "
+                f"own. Received: '{file}', sealed as {found}, expected {place}. Put it back, or "
+                "delete the file and its .json: `label` then labels these examples again"
+            )
         found = f"{file.stat().st_size} bytes" if file.exists() else "no file"
         if found != f"{seal['bytes']} bytes":
             raise _damaged(file, f"{seal['bytes']} bytes", found)
@@ -102,7 +123,7 @@ class ShardWriter:
     """
 
     def __init__(self, shards, view, number, components, *, block, worker):
-        self.file = shards.file(view, number)
+        self.file, self._place = shards.file(view, number), shards.place(view, number)
         self.components, self.block = components, block
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self.unfinished = self.file.with_name(f".{self.file.name}.{worker}")
@@ -125,7 +146,11 @@ class ShardWriter:
         self._writer.flush()
         self._writer.close()
         _flush(self.unfinished)
-        seal |= {"examples": self.examples, "checksum": _checksum(self.unfinished)}
+        seal |= {
+            "of": self._place,
+            "examples": self.examples,
+            "checksum": _checksum(self.unfinished),
+        }
         seal["bytes"] = self.unfinished.stat().st_size
         with alone(self.file.parent, "seal"):
             os.replace(self.unfinished, self.file)

@@ -5,6 +5,7 @@ import itertools
 import keras
 import numpy as np
 
+from keras_kd.cache.components import rows_of
 from keras_kd.cache.fingerprints import content_digest
 from keras_kd.features.string_inputs import as_arrays
 from keras_kd.lazy_modules import tf
@@ -75,6 +76,25 @@ class Source:
         """Yields the inputs as they are, or the first `count`, in batches of at most `size`."""
         inputs = self.inputs if count is None else self.inputs.take(count)
         yield from _batches(inputs, size)
+
+    def windows(self, starts, count):
+        """Yields `(positions, x)` of `count` examples from each of `starts` on, in one reading.
+
+        Args:
+            starts: Positions in rising order, at least `count` apart.
+            count: How many; the last window has what is left.
+        """
+        first = tf.constant(starts, "int64")
+        chosen = self.inputs.enumerate().filter(
+            lambda index, _: tf.reduce_any((first <= index) & (index < first + count))
+        )
+        yield from _batches(chosen, count)
+
+    def seen(self, window, view):
+        """Returns what the teacher saw of a window's examples, as one batch."""
+        examples = tf.data.Dataset.from_tensor_slices(window)
+        seen = examples.map(lambda index, x: self.augmented(index, x, view))
+        return next(_batches(seen, rows_of(window)))
 
     def augmented(self, index, x, view):
         """Returns a view of one example, the same whenever it is asked for."""

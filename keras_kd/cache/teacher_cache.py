@@ -164,9 +164,9 @@ class TeacherCache:
             views: How many times each example is augmented. Each pass over the result draws
                 another view, in a shuffled order, all of them before one comes again.
             batch_size: Examples that the teacher labels at a time.
-            check: `"all"` (the default) reads all data to compare them with what was labelled;
-                `"start"` their length, where it is known, and first 2,048 examples, where reading
-                is slow.
+            check: `"all"` (the default) reads all data to compare them, and all their views, with
+                what was labelled; `"start"` their length, where it is known, the first 2,048
+                examples, and with `augment` some views spread over the data.
             wait: How many seconds to wait for another process that labels into the same folder, a
                 day by default; None for ever.
 

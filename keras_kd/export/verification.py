@@ -27,7 +27,8 @@ class Verification:
 
     Raises:
         ExportMismatchError: If the export does not run, or outputs are missing or of another
-            shape.
+            shape; or if the student gives NaN or infinity where its inputs are finite. (Minus
+            infinity, what masked classes have, is a number.)
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Verification:
             if self.first_example is None:
                 self.first_example = {name: array[:1] for name, array in named.items()}
             values = by_name(student(x, training=False))
+            _check_numbers(named, values, self.examples)
             found = self._run(runtime, named)
             self._check_shapes(values, found)
             labels = _labels_by_output(y, list(values))
@@ -95,6 +97,25 @@ def by_name(outputs) -> dict[str, np.ndarray]:
         for index, leaf in enumerate(leaves):
             named[key if len(leaves) == 1 else f"{key}_{index}"] = _to_numpy(leaf)
     return named
+
+
+def _check_numbers(named, values, position):
+    """Raises if the student answers what is no number to inputs that are."""
+    if not all(_are_finite(array) for array in named.values()):
+        return
+    for name, value in values.items():
+        wrong = np.isnan(value) | (value == np.inf) if value.dtype.kind == "f" else np.array(False)
+        if wrong.any():
+            row = int(np.argmax(wrong.reshape(len(value), -1).any(axis=1)))
+            raise ExportMismatchError(
+                "The student gives NaN or infinity where its inputs are finite, and nothing was "
+                "written: its training diverged, or a value is too large for its precision. "
+                f"Received: output {name!r} of example {position + row}"
+            )
+
+
+def _are_finite(array):
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _outputs(runtime, named):

@@ -290,3 +290,16 @@ def _text_student():
         ]
     )
     return student, texts
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_student_that_answers_no_number_is_not_exported(value, tmp_path):
+    student = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    student.layers[0].bias.assign([0.0, value])
+    with pytest.raises(ExportMismatchError, match=r"NaN or infinity.*'output_0' of example 0"):
+        export_student(student, tmp_path / "student.keras")
+    assert list(tmp_path.iterdir()) == []
+    # What no class can be is minus infinity, and a number.
+    student.layers[0].bias.assign([0.0, -np.inf])
+    assert export_student(student, tmp_path / "student.keras").agreement == 1.0
