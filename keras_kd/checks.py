@@ -5,6 +5,9 @@ import numbers
 import os
 import pathlib
 import re
+from typing import Any
+
+import numpy as np
 
 
 def check_number(
@@ -132,3 +135,17 @@ def how_to_load(path: str, role: str) -> str:
         " Load the file, keras.saving.load_model, or a SavedModel in a keras.layers.TFSMLayer, "
         "which a keras_kd.TeacherCache takes."
     )
+
+
+def check_flag(name: str, value: Any, *, or_none: bool = False) -> Any:
+    """Returns `value` as a bool, or None where that is allowed, or says that it is no flag.
+
+    Raises:
+        ValueError: If it is something else, such as 1 or "no", which Python takes for true.
+    """
+    if value is None and or_none:
+        return None
+    if not isinstance(value, bool | np.bool_):
+        wanted = "True, False or None" if or_none else "True or False"
+        raise ValueError(f"`{name}` must be {wanted}. Received: {name}={value!r}")
+    return bool(value)

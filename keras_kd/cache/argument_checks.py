@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from keras_kd.checks import check_whole_number, how_to_load, local_path
+from keras_kd.checks import check_flag, check_whole_number, how_to_load, local_path
 from keras_kd.features.tap import Tap
 
 _DTYPES = ("float16", "bfloat16", "float32")
@@ -71,13 +71,9 @@ def check_settings(dtype, top_k, layers, from_logits) -> dict:
     """Returns what decides what is stored, by name."""
     if dtype not in _DTYPES:
         raise ValueError(f"`dtype` must be one of {_DTYPES}. Received: dtype={dtype!r}")
-    if from_logits not in (None, True, False):
-        raise ValueError(
-            f"`from_logits` must be True, False or None. Received: from_logits={from_logits!r}"
-        )
     return {
         "dtype": dtype,
         "top_k": None if top_k is None else check_whole_number("top_k", top_k, least=1),
         "layers": [tap.key for tap in layers],
-        "from_logits": from_logits,
+        "from_logits": check_flag("from_logits", from_logits, or_none=True),
     }

@@ -230,7 +230,13 @@ class Labeller:
 
 
 def _float32(value):
-    return np.asarray(keras.ops.convert_to_numpy(value)).astype("float32", copy=False)
+    value = np.asarray(keras.ops.convert_to_numpy(value))
+    if value.dtype.kind not in "fiubV":  # V: bfloat16 and its like
+        raise TypeError(
+            "The teacher must answer in real numbers: complex ones would lose a part, and other "
+            f"things are none. Received: an array of {value.dtype} and shape {value.shape}"
+        )
+    return value.astype("float32", copy=False)
 
 
 def _check_finite(values, position):

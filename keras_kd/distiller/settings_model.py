@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_kd.checks import check_fraction, check_temperature
+from keras_kd.checks import check_flag, check_fraction, check_temperature
 from keras_kd.distiller.loss_term import add_scalar
 
 # The constructor's arguments that wire the models together.
@@ -34,7 +33,7 @@ class SettingsModel(keras.Model):
         """Makes the variables, in the order in which files have them."""
         self._alpha = add_scalar(self, "alpha", check_fraction(alpha))
         self._temperature = add_scalar(self, "temperature", check_temperature(temperature))
-        self._validates_with_teacher = _check_flag(validate_with_teacher)
+        self._validates_with_teacher = check_flag("validate_with_teacher", validate_with_teacher)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _FIXED and self.__dict__.get("_wired"):
@@ -75,7 +74,7 @@ class SettingsModel(keras.Model):
 
     @validate_with_teacher.setter
     def validate_with_teacher(self, value: bool) -> None:
-        self._validates_with_teacher = _check_flag(value)
+        self._validates_with_teacher = check_flag("validate_with_teacher", value)
         self.test_function = None  # which was traced with the old value
 
 
@@ -84,12 +83,3 @@ def _number(value):
     if isinstance(value, keras.Variable) or ops.is_tensor(value):
         return ops.convert_to_numpy(value).item()
     return value
-
-
-def _check_flag(value):
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(
-            "`validate_with_teacher` must be True or False. "
-            f"Received: validate_with_teacher={value!r}"
-        )
-    return bool(value)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_kd.checks import check_same_shape
+from keras_kd.checks import check_flag, check_same_shape
 from keras_kd.losses.distillation_loss import DistillationLoss
 from keras_kd.losses.formula.known_now import known_now
 from keras_kd.losses.formula.top_k import (
@@ -61,8 +61,12 @@ class ResponseLoss(DistillationLoss):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.teacher_from_logits = _check_flag("teacher_from_logits", teacher_from_logits)
-        self.student_from_logits = _check_flag("student_from_logits", student_from_logits)
+        self.teacher_from_logits = check_flag(
+            "teacher_from_logits", teacher_from_logits, or_none=True
+        )
+        self.student_from_logits = check_flag(
+            "student_from_logits", student_from_logits, or_none=True
+        )
 
     def prepare(
         self, teacher_value: Any, student_value: Tensor, context: dict[str, Any]
@@ -135,9 +139,3 @@ class ResponseLoss(DistillationLoss):
         if self.activation == "softmax":
             return log_p
         return log_p - ops.log(ops.maximum(1.0 - probabilities, smallest))
-
-
-def _check_flag(name, value):
-    if value not in (None, True, False):
-        raise ValueError(f"`{name}` must be True, False or None. Received: {name}={value!r}")
-    return value

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import keras
 
-from keras_kd.checks import check_number
+from keras_kd.checks import check_flag, check_number
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
@@ -183,10 +183,11 @@ def _kinds(models, specs, from_logits, average):
         declared = list(from_logits)
     else:
         declared = [from_logits] * len(models)
+    declared = [check_flag("from_logits", flag, or_none=True) for flag in declared]
     kinds = []
     for model, spec, flag in zip(models, specs, declared, strict=True):
         spec.check_classes_last(model.name)
-        found = [kind if flag is None else bool(flag) for kind in spec.is_logits]
+        found = [kind if flag is None else flag for kind in spec.is_logits]
         if None in found and average == "probabilities":
             raise ValueError(
                 "It cannot be known whether a member returns logits or probabilities: say "

@@ -222,6 +222,14 @@ def test_what_a_function_gives_has_plain_names(tmp_path):
         TeacherCache(tmp_path, lambda x: x, layers=[tap])
 
 
+@pytest.mark.parametrize("answer", [np.full((4, 3), 1.0 + 2.0j), np.full((4, 3), "yes")])
+def test_answers_that_are_no_real_numbers_are_refused(tmp_path, answer):
+    with pytest.raises(
+        TypeError, match=r"real numbers.*array of (complex128|<U3) and shape \(4, 3\)"
+    ):
+        TeacherCache(tmp_path, lambda x: answer).label(np.zeros((4, 2)))
+
+
 # Other arguments.
 
 
@@ -237,6 +245,7 @@ def test_what_a_function_gives_has_plain_names(tmp_path):
         ({"dtype": None}, ValueError, "Received: dtype=None"),
         ({"top_k": 0}, ValueError, "at least 1. Received: top_k=0"),
         ({"top_k": 2.5}, TypeError, "whole number.*top_k=2.5"),
+        ({"from_logits": 1}, ValueError, "True, False or None. Received: from_logits=1"),
         ({"from_logits": "yes"}, ValueError, "True, False or None. Received: from_logits='yes'"),
     ],
     ids=str,

@@ -63,8 +63,8 @@ def test_what_evaluate_runs_can_be_assigned(still):
         ("alpha", np.ones(2), TypeError),
         ("temperature", 0.0, ValueError),
         ("temperature", None, TypeError),
-        ("validate_with_teacher", "no", TypeError),
-        ("validate_with_teacher", 1, TypeError),
+        ("validate_with_teacher", "no", ValueError),
+        ("validate_with_teacher", 1, ValueError),
     ],
 )
 def test_the_checks_are_those_of_the_constructor(still, name, value, error):

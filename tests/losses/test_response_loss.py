@@ -95,7 +95,7 @@ def test_a_student_that_gives_small_probabilities_gets_the_gradient_of_its_logit
 
 @pytest.mark.alike
 @pytest.mark.parametrize("flag", FLAGS)
-@pytest.mark.parametrize("wrong", ["yes", "True", 2, 0.5])
+@pytest.mark.parametrize("wrong", ["yes", 1, 0.5])
 @every_response_loss
 def test_a_flag_that_is_neither_true_nor_false_is_refused(cls, flag, wrong):
     with pytest.raises(ValueError, match=rf"`{flag}` must be .* Received: {flag}="):

@@ -158,6 +158,7 @@ def test_the_ensemble_of_a_distiller_runs_each_member_once():
         ({"weights": [1.0, float("nan")]}, "`weights` must be"),
         ({"average": "mean"}, "Received: average='mean'"),
         ({"activation": "relu"}, "Received: activation='relu'"),
+        ({"from_logits": "no"}, r"True, False or None. Received: from_logits='no'"),
         ({"from_logits": [True]}, r"Received: from_logits=\[True\]"),
         ({"models": [net(activation="tanh")]}, "Received: member"),
     ],
