@@ -79,7 +79,8 @@ class Distiller(
             default it reports what `student.evaluate` would: then `val_loss` is the labels' loss
             alone, to be compared with `student_loss` and not with `loss`.
         sample_weight_on: `"all"` (the default): class and sample weights weigh every term, the
-            teacher's too. `"labels"`: they weigh the labels' loss alone.
+            teacher's too. `"labels"`: they weigh the labels' loss alone; padding that is told by
+            weights then counts in the teacher's terms.
         name: The model's name.
 
     Attributes:
