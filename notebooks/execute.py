@@ -35,6 +35,8 @@ def _is_shown(output):
 def _kept(output):
     if output.output_type == "stream":
         output.text = _FOLDER.sub("...", output.text)
+    else:
+        output.data = {kind: _FOLDER.sub("...", text) for kind, text in output.data.items()}
     return output
 
 
