@@ -133,7 +133,8 @@ def how_to_load(path: str, role: str) -> str:
         )
     return (
         " Load the file, keras.saving.load_model, or a SavedModel in a keras.layers.TFSMLayer, "
-        "which a keras_kd.TeacherCache takes."
+        "which a keras_kd.TeacherCache takes; it takes functions from batches to answers, "
+        "too, such as a model of another library is."
     )
 
 

@@ -20,7 +20,7 @@ from keras_kd.features.layer_tree import nearest
 from keras_kd.features.model_spec import input_spec, inspect_model, symbolic_call
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.predict_on_batch import predict_on_batch
-from keras_kd.features.preprocessing import has_preprocessor, preprocessed
+from keras_kd.features.preprocessing import check_repeats, has_preprocessor, preprocessed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,10 @@ class Labeller:
         """Runs the teacher once, to see what it gives."""
         if self._reader is not None and not self._layers and not self._has_masks():
             self._reader = None
+        if self.is_model:
+            check_repeats(
+                self.teacher, own_inputs(keras.tree.map_structure(np.asarray, x), self.teacher)
+            )
         given = self._run(x, 0)
         outputs = keras.tree.flatten(given["teacher_outputs"])
         kinds = [self._from_logits] * len(outputs)

@@ -61,5 +61,5 @@ def _masks_of(outputs):
     return {
         key: mask
         for key, (leaf, mask) in found.items()
-        if mask is not None and len(mask.shape) < len(leaf.shape)
+        if mask is not None and tuple(mask.shape) == tuple(leaf.shape[: len(mask.shape)])
     }

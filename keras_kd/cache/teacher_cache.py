@@ -17,7 +17,7 @@ from keras_kd.cache.locking import alone
 from keras_kd.cache.replay import replay
 from keras_kd.cache.shards import Shards, components_of
 from keras_kd.cache.source_data import Source
-from keras_kd.checks import check_whole_number
+from keras_kd.checks import check_number, check_whole_number
 from keras_kd.features.preprocessing import has_preprocessor
 from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.tap import Tap
@@ -234,6 +234,8 @@ class TeacherCache:
     def _begin(self, dataset, augment, views, batch_size, wait=None):
         """Returns the source and the header, which is written if the cache is new."""
         check_whole_number("batch_size", batch_size, least=1)
+        if wait is not None:
+            check_number("wait", wait, least=0.0)
         takes = None if self._labeller is None else self._labeller.takes
         source = Source(dataset, augment, views, takes)
         if augment is None and not has_preprocessor(self.teacher):

@@ -171,10 +171,11 @@ class Distiller(
         return self.student.output_names
 
     @property
-    def term_weights(self) -> dict[str, keras.Variable]:
-        """The weight of each loss by its name, a variable that callbacks change."""
+    def term_weights(self) -> Mapping[str, keras.Variable]:
+        """The weight of each loss by its name, a variable to `assign` to, as callbacks do."""
         terms = [*self.output_terms, *self.feature_terms]
-        return {name: each for term in terms for name, each in term.weights_by_name.items()}
+        weights = {name: each for term in terms for name, each in term.weights_by_name.items()}
+        return types.MappingProxyType(weights)
 
     @property
     def non_trainable_variables(self) -> list[keras.Variable]:

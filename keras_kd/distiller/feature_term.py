@@ -37,7 +37,7 @@ class FeatureTerm(LossTerm):
         ours = inspect(student, student_layers).taps
         if teacher is None:
             teacher_layers = {tap: tap for _, tap in pairs}
-            theirs = {tap: _carried(tap, _batch(ours)) for tap in teacher_layers}
+            theirs = {other: _carried(other, ours[mine]) for mine, other in pairs}
         else:
             teacher_layers = {tap: _find(teacher, tap, "teacher") for _, tap in pairs}
             theirs = inspect(teacher, teacher_layers).taps
@@ -160,12 +160,19 @@ def _batch(values):
     return keras.tree.flatten(list(values.values()))[0].shape[0]
 
 
-def _carried(tap, batch):
-    """Returns what stands for a teacher's value that travels with the data."""
+def _carried(tap, ours):
+    """Returns what stands for a teacher's value that travels with the data.
+
+    A sequence whose length the student leaves open may have any: it is known when there are data.
+    """
     shapes = tap.shape if isinstance(tap.shape, dict) else {None: tap.shape}
-    symbols = {
-        name: keras.KerasTensor((batch, *shape[1:]), "float32") for name, shape in shapes.items()
-    }
+    leaves = keras.tree.flatten(ours)
+    open_length = len(leaves[0].shape) == 3 and leaves[0].shape[1] is None
+    symbols = {}
+    for name, (_, *sizes) in shapes.items():
+        if open_length and len(sizes) == 2:
+            sizes[0] = None
+        symbols[name] = keras.KerasTensor((leaves[0].shape[0], *sizes), "float32")
     return symbols if isinstance(tap.shape, dict) else symbols[None]
 
 

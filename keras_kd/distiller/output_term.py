@@ -117,7 +117,8 @@ class OutputTerm(LossTerm):
         if declared is None and found is None:
             raise ValueError(
                 f"It cannot be known whether the {role} returns logits or probabilities: say "
-                f"{loss}({role}_from_logits=True) or False. "
+                f"{loss}({role}_from_logits=True) or False, of an output whose classes are its "
+                "last axis (a keras.layers.Permute brings them there). "
                 f"Received: {role}_from_logits=None"
             )
         if declared is not None and found is not None and declared != found:

@@ -133,7 +133,9 @@ def _by_name(data):
     """Returns `validation_data` as arguments by name, or None."""
     if data is None:
         return None
-    return dict(zip(_DATA, data, strict=False)) if isinstance(data, tuple | list) else {"x": data}
+    if isinstance(data, tuple | list) and not isinstance(data[0], str | bytes):
+        return dict(zip(_DATA, data, strict=False))
+    return {"x": data}
 
 
 def _data_of(given):
@@ -143,6 +145,11 @@ def _data_of(given):
 def _split(given, share):
     """Takes the last `share` of the arrays out of what is given and returns it."""
     parts = dict(zip(_DATA, _data_of(given), strict=True))
+    if any(not hasattr(leaf, "shape") for leaf in keras.tree.flatten(parts["x"])):
+        raise ValueError(
+            "`validation_split` is for arrays: give `validation_data` beside a data set. Received: "
+            f"x of type {type(parts['x']).__name__}, validation_split={share}"
+        )
     count = len(keras.tree.flatten(parts["x"])[0])
     at = int(count * (1.0 - share))
     if not 0 < at < count:
@@ -196,6 +203,9 @@ def _mapped(dataset, preprocessing):
     of_parts = isinstance(spec, tuple)
     if not preprocessing.is_raw(spec[0] if of_parts else spec):
         return dataset
+    if preprocessing.are_two:
+        for first in dataset.take(1).as_numpy_iterator():
+            preprocessing.check_repeats(first[0] if of_parts else first)
     prepared = dataset.map(
         lambda *parts: _element(preprocessing, parts if of_parts else parts[0]),
         num_parallel_calls=tf.data.AUTOTUNE,

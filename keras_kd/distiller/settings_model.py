@@ -43,7 +43,8 @@ class SettingsModel(keras.Model):
                 "temperature and validate_with_teacher can be assigned; `attach` adds a feature "
                 f"loss. Received: {name}={value!r}"
             )
-        super().__setattr__(name, value)
+        # Keras would track a variable that is assigned, and not only read it.
+        super().__setattr__(name, _number(value) if name in ("alpha", "temperature") else value)
 
     def keep_wiring(self) -> None:
         """Refuses from now on to let what is wired together be assigned."""
@@ -56,7 +57,7 @@ class SettingsModel(keras.Model):
 
     @alpha.setter
     def alpha(self, value: Any) -> None:
-        self._alpha.assign(check_fraction(_number(value)))
+        self._alpha.assign(check_fraction(value))
 
     @property
     def temperature(self) -> keras.Variable:
@@ -65,7 +66,7 @@ class SettingsModel(keras.Model):
 
     @temperature.setter
     def temperature(self, value: Any) -> None:
-        self._temperature.assign(check_temperature(_number(value)))
+        self._temperature.assign(check_temperature(value))
 
     @property
     def validate_with_teacher(self) -> bool:

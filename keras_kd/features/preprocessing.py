@@ -9,7 +9,7 @@ name, as image classifiers are, gets raw data always: without a preprocessor
 import keras
 import numpy as np
 
-from keras_kd.features.string_inputs import as_arrays, is_string
+from keras_kd.features.string_inputs import as_arrays, check_strings, is_string
 
 
 def has_preprocessor(model) -> bool:
@@ -23,7 +23,7 @@ def takes_raw(model, x) -> bool:
     """Whether a batch has to go through a model's preprocessor before the model is called."""
     if not has_preprocessor(model):
         return False
-    wanted = _by_name(model)
+    wanted = input_names(model)
     return not (wanted is not None and isinstance(x, dict) and set(wanted) <= set(x))
 
 
@@ -32,6 +32,23 @@ def preprocessed(model, x):
     if not takes_raw(model, x):
         return x
     return keras.utils.unpack_x_y_sample_weight(model.preprocess_samples(_texts(x)))[0]
+
+
+def check_repeats(model, x):
+    """Raises a ValueError if a model's preprocessor makes another batch of the same each time."""
+    if not takes_raw(model, x):
+        return
+    first, again = (
+        [np.asarray(keras.ops.convert_to_numpy(leaf)) for leaf in keras.tree.flatten(each)]
+        for each in (preprocessed(model, x), preprocessed(model, x))
+    )
+    if not all(np.array_equal(*pair) for pair in zip(first, again, strict=True)):
+        raise ValueError(
+            "A preprocessor that draws random numbers gives teacher and student other inputs: let "
+            "both have one, `teacher.preprocessor = student.preprocessor`, beside a live teacher; "
+            "for a TeacherCache preprocess the data once and for all. Received: "
+            f"{type(model.preprocessor).__name__} of '{model.name}'"
+        )
 
 
 def without_preprocessor(model):
@@ -43,7 +60,7 @@ def without_preprocessor(model):
 
 def check_preprocessed(model, x, role):
     """Raises a ValueError if a task is called by name on what its preprocessor has not seen."""
-    wanted = _by_name(model)
+    wanted = input_names(model)
     if wanted is None or not takes_raw(model, x):
         return
     raise ValueError(
@@ -64,11 +81,13 @@ class Preprocessing:
 
     Attributes:
         is_needed: Whether one of the models brings a preprocessor.
+        are_two: Whether each brings another one, which must make the same of the same batch.
     """
 
     def __init__(self, student, teacher, unpack):
         self.student, self.teacher, self._unpack = student, teacher, unpack
-        self.is_needed = has_preprocessor(student) or has_preprocessor(teacher)
+        found = [task.preprocessor for task in (student, teacher) if has_preprocessor(task)]
+        self.is_needed, self.are_two = bool(found), len({id(each) for each in found}) > 1
 
     def is_raw(self, x):
         """Whether a batch, or its specification, has to be preprocessed for one of the models."""
@@ -95,9 +114,16 @@ class Preprocessing:
             theirs = self._for_teacher(carried.pop("teacher_inputs", raw), raw, carried["inputs"])
             if theirs is not carried["inputs"]:
                 carried["teacher_inputs"] = theirs
+        check_strings(carried["inputs"], self.student, "student")
         if set(carried) == {"inputs"}:
             return carried["inputs"], y, sample_weight
         return carried, y, sample_weight
+
+    def check_repeats(self, x):
+        """Raises if a raw batch is another one each time that a preprocessor sees it."""
+        raw = self._unpack(as_arrays(x))["inputs"]
+        for task in (self.student, self.teacher):
+            check_repeats(task, raw)
 
     def _for_teacher(self, given, raw, prepared):
         """Returns what the teacher is to be called on."""
@@ -106,7 +132,7 @@ class Preprocessing:
             return prepared if same and given is raw else preprocessed(self.teacher, given)
         if given is not raw or prepared is raw:  # of its own, or what the student takes, too
             return given
-        wanted = _by_name(self.teacher)
+        wanted = input_names(self.teacher)
         if wanted is not None and isinstance(prepared, dict) and set(wanted) <= set(prepared):
             return prepared
         cuts_strings = [
@@ -122,7 +148,7 @@ class Preprocessing:
         )
 
 
-def _by_name(model):
+def input_names(model):
     """Returns a model's inputs by name, or None if it takes them otherwise."""
     wanted = getattr(model, "input", None) if getattr(model, "inputs", None) else None
     return wanted if isinstance(wanted, dict) else None

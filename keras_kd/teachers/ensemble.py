@@ -12,6 +12,7 @@ from keras_kd.checks import check_flag, check_number
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.preprocessing import input_names, takes_raw
 from keras_kd.teachers.average import AVERAGES, Average
 
 
@@ -145,6 +146,12 @@ def _check_models(models):
             raise ValueError(
                 "A member is not built, so its shapes are unknown: call it on a batch of data. "
                 f"Received: models[{number}]='{model.name}', built=False"
+            )
+        if takes_raw(model, None) and input_names(model) is None:
+            raise ValueError(
+                "A member would be called without its preprocessor: preprocess the data, and set "
+                f"`preprocessor = None` on it. Received: models[{number}]='{model.name}' with a "
+                f"{type(model.preprocessor).__name__}"
             )
     return list(models)
 

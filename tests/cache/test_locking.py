@@ -42,3 +42,9 @@ def test_a_signal_ends_waiting(tmp_path):
                 pass
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("wait", ["5", float("nan"), -1.0])
+def test_a_wait_is_a_number_of_seconds(tmp_path, wait):
+    with pytest.raises((TypeError, ValueError), match=r"`wait` must be a finite number"):
+        TeacherCache(tmp_path, Lines()).label(numbers(20), wait=wait)

@@ -98,3 +98,15 @@ def test_a_loss_in_a_distiller_stays_as_it_was_made():
             setattr(loss, name, value)
     loss.note = "of the user"
     assert type(loss).from_config(loss.get_config()).weight == 3.0
+
+
+def test_a_variable_is_read_and_not_taken_over(tmp_path):
+    model, other = (distiller(net(), net(8, seed=1)) for _ in range(2))
+    other.alpha = 0.75
+    model.alpha, model.temperature = other.alpha, keras.Variable(2.0)
+    assert len(model.variables) == len(other.variables)
+    model.save(tmp_path / "d.keras")
+    found = keras.saving.load_model(tmp_path / "d.keras")
+    assert [float(found.alpha), float(found.temperature)] == [0.75, 2.0]
+    with pytest.raises(TypeError, match="item assignment"):
+        model.term_weights["kd_loss"] = 100.0

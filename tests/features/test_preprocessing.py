@@ -8,7 +8,8 @@ from models_for_tests import EAGER, cross_entropy, sgd
 from keras_kd import Distiller, TeacherCache
 from keras_kd.evaluation import compare
 from keras_kd.export import export_student
-from keras_kd.losses import GradientLoss, KDLoss
+from keras_kd.losses import GradientLoss, HiddenStateLoss, KDLoss
+from keras_kd.teachers import Ensemble
 
 keras_hub = pytest.importorskip("keras_hub")
 tf = pytest.importorskip("tensorflow")
@@ -241,3 +242,66 @@ def test_an_exported_task_is_checked_on_its_models_inputs(tmp_path, task):
     if keras.backend.backend() == "tensorflow":
         path = tmp_path / "task.tflite"
         assert export_student(student, path, verify_data=TEXTS).agreement > 0.999
+
+
+def masked_task(seed=0):
+    keras.utils.set_random_seed(seed)
+    models, vocabulary = keras_hub.models, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    backbone = models.BertBackbone(
+        vocabulary_size=len(vocabulary),
+        num_layers=1,
+        num_heads=2,
+        hidden_dim=8,
+        intermediate_dim=8,
+        max_sequence_length=8,
+        dropout=0.0,
+    )
+    preprocessor = models.BertMaskedLMPreprocessor(
+        models.BertTokenizer(vocabulary=vocabulary), sequence_length=8, mask_selection_length=3
+    )
+    return models.BertMaskedLM(backbone, preprocessor=preprocessor)
+
+
+def test_preprocessors_that_draw_at_random_must_be_one(tmp_path):
+    student, teacher = masked_task(), masked_task()
+    with pytest.raises(ValueError, match=r"draws random numbers.*teacher\.preprocessor = student"):
+        distiller(student, teacher).fit(TEXTS, verbose=0)
+    with pytest.raises(ValueError, match=r"for a TeacherCache preprocess the data once"):
+        TeacherCache(tmp_path, teacher).label(TEXTS)
+    teacher.preprocessor = student.preprocessor
+    assert knowledge(student, teacher, TEXTS) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_an_ensemble_calls_no_member_on_raw_images():
+    members = [image_task(1), image_task(2)]
+    with pytest.raises(ValueError, match=r"without its preprocessor.*models\[0\]"):
+        Ensemble(members)
+    members[0].preprocessor = members[1].preprocessor = None
+    assert Ensemble(members).built
+
+
+def test_layers_of_a_task_teach_students_of_open_length_through_the_cache(tmp_path, teacher):
+    student, name = text_task(), "transformer_layer_0"
+    runs = []
+    for theirs in (None, teacher):
+        data = (TEXTS, LABELS)
+        if theirs is None:
+            cache = TeacherCache(tmp_path, teacher, dtype="float32", layers=[name])
+            data = (cache.label(data).batch(8),)
+        model = Distiller(student, theirs, feature_losses=[HiddenStateLoss(layers={name: name})])
+        model.compile(sgd(0.0), cross_entropy(), **EAGER)
+        runs.append(model.fit(*data, verbose=0).history["hidden_state_loss"][0])
+    assert runs[0] == pytest.approx(runs[1], rel=1e-5)
+
+
+def test_what_cannot_be_split_or_cut_is_said(teacher):
+    data = tf.data.Dataset.from_tensor_slices((TEXTS, LABELS)).batch(4)
+    with pytest.raises(ValueError, match=r"validation_split.* for arrays.*BatchDataset"):
+        distiller(text_task(), teacher).fit(data, validation_split=0.25, verbose=0)
+    plain = keras.Sequential([keras.Input((4,), dtype="int32"), keras.layers.Embedding(9, 3)])
+    plain.add(keras.layers.GlobalAveragePooling1D())
+    plain.add(keras.layers.Dense(3))
+    before = teacher.predict(list(TEXTS), verbose=0)
+    with pytest.raises(ValueError, match=r"student takes numbers.*was given strings"):
+        distiller(plain, teacher).evaluate(TEXTS, LABELS, verbose=0)
+    np.testing.assert_array_equal(teacher.predict(list(TEXTS), verbose=0), before)
