@@ -321,8 +321,8 @@ class DistillationLoss(HeldSettings):
             if len(mask.shape) > rank:
                 raise ValueError(
                     f"{type(self).__name__}.call() sums over positions that a mask of rank "
-                    f"{len(mask.shape)} tells apart: give outputs (B, T, 1) in place of (B, T), or "
-                    "let a formula of your own take an argument `mask`. "
+                    f"{len(mask.shape)} tells apart: let it take an argument `mask`, or give it "
+                    "(B, T, 1) in place of (B, T). "
                     f"Received: values of rank {rank}"
                 )
             check_mask(mask, values)
