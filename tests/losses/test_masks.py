@@ -135,7 +135,7 @@ def test_a_mask_of_tokens_for_a_loss_that_sums_over_them_is_an_error():
             return ops.mean(ops.square(teacher_value - student_value), axis=(1, 2))
 
     teacher, student = draw((2, 3, 4))
-    with pytest.raises(ValueError, match=r"let it take an argument `mask`\. Received: values of"):
+    with pytest.raises(ValueError, match=r"let it take an argument `mask`.*Received: values of"):
         SumsTokens()(teacher, student, mask=np.ones((2, 3), bool))
 
 
