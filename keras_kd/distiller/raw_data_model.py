@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_kd.features.preprocessing import Preprocessing
-from keras_kd.features.string_inputs import as_arrays
+from keras_kd.features.string_inputs import as_arrays, check_strings
 from keras_kd.lazy_modules import tf
 
 _BATCH_SIZE = 32  # Keras' own
@@ -29,7 +29,7 @@ class RawDataModel(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `fit`."""
         given = _bound("fit", self, args, kwargs)
-        preprocessing = self._preprocessing()
+        preprocessing = self._preprocessing(self.teacher)
         if preprocessing is not None:
             size, held_out = given.get("batch_size"), _by_name(given.get("validation_data"))
             if held_out is None and given.get("validation_split"):
@@ -39,6 +39,7 @@ class RawDataModel(keras.Model):
                 size = given.get("validation_batch_size") or size
                 found = _prepared(held_out, preprocessing, size)
                 given["validation_data"] = found["x"] if len(found) == 1 else tuple(found.values())
+        self._check_strings(given.get("x"))
         return super().fit(**given)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -62,23 +63,34 @@ class RawDataModel(keras.Model):
         return super().predict_on_batch(**self._batch("predict_on_batch", (x,), {}))
 
     def _given(self, door, args, kwargs):
-        given, preprocessing = _bound(door, self, args, kwargs), self._preprocessing()
+        given, preprocessing = _bound(door, self, args, kwargs), self._preprocessing_for(door)
         # What `fit` evaluates it has prepared.
         if preprocessing is not None and not given.get("_use_cached_eval_dataset"):
             _prepare(given, preprocessing)
+        self._check_strings(given.get("x"))
         return given
 
     def _batch(self, door, args, kwargs):
-        given, preprocessing = _bound(door, self, args, kwargs), self._preprocessing()
+        given, preprocessing = _bound(door, self, args, kwargs), self._preprocessing_for(door)
         if preprocessing is not None:
             found = dict(zip(_DATA, preprocessing(*_data_of(given)), strict=True))
             wanted = ("x",) if door == "predict_on_batch" else _DATA
             given.update({name: found[name] for name in wanted if found[name] is not None})
         return given
 
-    def _preprocessing(self):
+    def _check_strings(self, x):
+        """Says of arrays what Keras, which cannot read strings on every backend, would not."""
+        if isinstance(x, dict | list | np.ndarray):
+            check_strings(as_arrays(self._unpack(x)["inputs"]), self.student, "student")
+
+    def _preprocessing_for(self, door):
+        """Returns what prepares a batch for a door, which need not run the teacher."""
+        tests = door in ("evaluate", "test_on_batch") and self.validate_with_teacher
+        return self._preprocessing(self.teacher if tests or door == "train_on_batch" else None)
+
+    def _preprocessing(self, teacher):
         """Returns what prepares a batch, or None if neither model brings a preprocessor."""
-        found = Preprocessing(self.student, self.teacher, self._unpack)
+        found = Preprocessing(self.student, teacher, self._unpack)
         return found if found.is_needed else None
 
     def _unpack(self, x):

@@ -13,6 +13,7 @@ import keras
 from keras_kd.features.nested_layers import all_layers
 
 _locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_of_teacher: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _finding = threading.Lock()
 _NOTED = "_keras_kd_noted"
 
@@ -25,9 +26,11 @@ def alone_with(teacher):
     """
     if teacher is None or keras.backend.backend() != "jax":
         return contextlib.nullcontext()
-    with _finding:  # teachers may have parts in common, as ensembles have members
-        parts = sorted(all_layers(teacher), key=id)
-        return _all_of([_locks.setdefault(part, threading.RLock()) for part in parts])
+    with _finding:
+        if teacher not in _of_teacher:  # teachers may have parts in common, as ensembles members
+            parts = sorted(all_layers(teacher), key=id)
+            _of_teacher[teacher] = [_locks.setdefault(part, threading.RLock()) for part in parts]
+        return _all_of(_of_teacher[teacher])
 
 
 @contextlib.contextmanager
@@ -45,6 +48,7 @@ def _values_kept(model):
     On JAX Keras takes the values out of the variables before it traces the step, and what a step
     that fails was given is lost, the teacher's values, too.
     """
+    vars(model)[_NOTED] = []
     try:
         yield
     except Exception:
@@ -62,7 +66,7 @@ def _values_kept(model):
 
 def _note_values(model):
     """Keeps the values that all variables have, before Keras takes them."""
-    if keras.backend.backend() == "jax":
+    if keras.backend.backend() == "jax" and _NOTED in vars(model):
         optimizer = getattr(model.optimizer, "variables", [])
         lists = (model.variables, getattr(model.teacher, "variables", []), optimizer)
         held = [*itertools.chain(*lists, model.non_trainable_variables, model.metrics_variables)]
@@ -93,17 +97,17 @@ class TurnTakingModel(keras.Model):
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `train_on_batch`."""
-        with alone_with(self.teacher), _values_kept(self):
+        with alone_with(self.teacher):
             return super().train_on_batch(*args, **kwargs)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `test_on_batch`."""
-        with alone_with(self.teacher), _values_kept(self):
+        with alone_with(self.teacher):
             return super().test_on_batch(*args, **kwargs)
 
     def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `predict_on_batch`."""
-        with alone_with(self.teacher), _values_kept(self):
+        with alone_with(self.teacher):
             return super().predict_on_batch(*args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> Any:

@@ -21,21 +21,23 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (8, 8, 8, 3)).astype("float32
 LABELS = np.arange(8) % 3
 
 
+BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+SMALL = {
+    "num_layers": 1,
+    "num_heads": 2,
+    "hidden_dim": 8,
+    "intermediate_dim": 8,
+    "max_sequence_length": 8,
+    "dropout": 0.0,
+}
+
+
 def text_task(seed=0):
     keras.utils.set_random_seed(seed)
-    models, vocabulary = keras_hub.models, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    tokenizer = models.BertTokenizer(vocabulary=vocabulary)
-    backbone = models.BertBackbone(
-        vocabulary_size=len(vocabulary),
-        num_layers=1,
-        num_heads=2,
-        hidden_dim=8,
-        intermediate_dim=8,
-        max_sequence_length=8,
-        dropout=0.0,
-    )
+    models = keras_hub.models
+    tokenizer = models.BertTokenizer(vocabulary=BERT)
     return models.BertTextClassifier(
-        backbone,
+        models.BertBackbone(vocabulary_size=len(BERT), **SMALL),
         num_classes=3,
         dropout=0.0,
         preprocessor=models.BertTextClassifierPreprocessor(tokenizer, sequence_length=8),
@@ -67,15 +69,7 @@ def causal_task(seed=0):
     words = ["<|endoftext|>", *WORDS, "Ġ", "ab"]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = models.GPT2Tokenizer(vocabulary=vocabulary, merges=["a b"])
-    backbone = models.GPT2Backbone(
-        vocabulary_size=len(vocabulary),
-        num_layers=1,
-        num_heads=2,
-        hidden_dim=8,
-        intermediate_dim=8,
-        max_sequence_length=8,
-        dropout=0.0,
-    )
+    backbone = models.GPT2Backbone(vocabulary_size=len(vocabulary), **SMALL)
     return models.GPT2CausalLM(
         backbone, preprocessor=models.GPT2CausalLMPreprocessor(tokenizer, sequence_length=8)
     )
@@ -196,6 +190,9 @@ def test_each_task_has_its_own_preprocessor_and_a_plain_model_none():
         assert knowledge(ours, teacher, *data) == pytest.approx(float(expected), rel=1e-3)
     with pytest.raises(ValueError, match=r"may want raw or preprocessed.*teacher_inputs"):
         knowledge(student, plain, IMAGES, LABELS)
+    model = distiller(student, plain)  # doors that run no teacher need not know
+    np.testing.assert_allclose(model.predict(IMAGES, verbose=0), student.predict(IMAGES, verbose=0))
+    assert model.evaluate(IMAGES, LABELS, verbose=0, return_dict=True)["loss"] > 0.0
     scores = plain.predict(IMAGES / 7, verbose=0), student.predict(IMAGES, verbose=0)
     expected = float(KDLoss()(*scores, temperature=4.0))
     given = {"inputs": IMAGES, "teacher_inputs": IMAGES / 7}
@@ -246,19 +243,11 @@ def test_an_exported_task_is_checked_on_its_models_inputs(tmp_path, task):
 
 def masked_task(seed=0):
     keras.utils.set_random_seed(seed)
-    models, vocabulary = keras_hub.models, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
-    backbone = models.BertBackbone(
-        vocabulary_size=len(vocabulary),
-        num_layers=1,
-        num_heads=2,
-        hidden_dim=8,
-        intermediate_dim=8,
-        max_sequence_length=8,
-        dropout=0.0,
-    )
+    models = keras_hub.models
     preprocessor = models.BertMaskedLMPreprocessor(
-        models.BertTokenizer(vocabulary=vocabulary), sequence_length=8, mask_selection_length=3
+        models.BertTokenizer(vocabulary=BERT), sequence_length=8, mask_selection_length=3
     )
+    backbone = models.BertBackbone(vocabulary_size=len(BERT), **SMALL)
     return models.BertMaskedLM(backbone, preprocessor=preprocessor)
 
 
