@@ -100,6 +100,11 @@ def _wanted(above, least, most):
     return "a finite number" + (" " + " and ".join(bounds) if bounds else "")
 
 
+def is_remote(path: str | os.PathLike) -> bool:
+    """Returns whether a path is an address, such as `gs://bucket/file`."""
+    return _REMOTE.match(os.fspath(path)) is not None
+
+
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters at least: "C:/" is a drive
 
 
@@ -108,16 +113,23 @@ def local_path(name: str, path: str | os.PathLike) -> pathlib.Path:
 
     Raises:
         TypeError: If `path` is no path.
-        ValueError: If it is an address, such as `gs://bucket/file`, which would become a folder.
+        ValueError: If it is an address, such as `gs://bucket/file`, which would become a folder, or
+            lies below a file.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"`{name}` must be a path. Received: {name}={path!r}")
-    if _REMOTE.match(os.fspath(path)):
+    if is_remote(path):
         raise ValueError(
             f"`{name}` must be a path of a mounted file system; write to one and copy the result, "
             f"`tf.io.gfile.copy` for one. Received: {name}={os.fspath(path)!r}"
         )
-    return pathlib.Path(path)
+    path = pathlib.Path(path)
+    above = next((parent for parent in path.parents if os.path.exists(parent)), path.parent)
+    if os.path.exists(above) and not os.path.isdir(above):
+        raise ValueError(
+            f"`{name}` must lie in a folder. Received: {name}='{path}', where '{above}' is a file"
+        )
+    return path
 
 
 def how_to_load(path: str, role: str) -> str:

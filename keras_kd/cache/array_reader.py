@@ -23,8 +23,8 @@ def read_arrays(shards, view: int) -> dict:
     header, count = shards.header, shards.examples
     components = components_of(header)
     blocks: list[list[np.ndarray]] = [[] for _ in components]
+    shards.check(view, header["shard_examples"])
     for number in range(-(-count // header["shard_examples"])):
-        shards.check(view, number)
         for record in _records(shards.file(view, number).read_bytes()):
             contents = _bytes_by_name(record)
             for place, component in enumerate(components):

@@ -106,7 +106,7 @@ class Filling:
             ):
                 for x, seen in batches:
                     count, answers = rows_of(x), None
-                    if self._is_wanted(view, position, count, turn):
+                    if passing.wants(position, count):
                         answers = self.labeller(seen, position)
                     waiting.append(writer.submit(passing.take, (x, seen), position, answers))
                     if len(waiting) > _AHEAD:
@@ -123,11 +123,6 @@ class Filling:
         elif whole:
             self.check_length(position)
 
-    def _is_wanted(self, view, position, count, turn):
-        """Returns whether one of these examples belongs to a shard that is to be written."""
-        first, last = position // self.size, (position + count - 1) // self.size
-        return any(self.is_to_write(view, number, turn) for number in range(first, last + 1))
-
     def is_to_write(self, view, number, turn):
         """Returns whether a shard is missing and belongs to the worker whose turn it is."""
         mine = turn is not None and number % turn[1] == turn[0]
@@ -140,6 +135,17 @@ class _Pass:
     def __init__(self, filling, view, turn):
         self.filling, self.view, self.turn = filling, view, turn
         self.shard, self.broken = None, False
+        self.to_write = {}
+
+    def wants(self, position, count):
+        """Returns whether one of these examples belongs to a shard that is to be written.
+
+        That is decided once a shard: another process may seal it meanwhile.
+        """
+        first, last = position // self.filling.size, (position + count - 1) // self.filling.size
+        for number in range(max(first, len(self.to_write)), last + 1):
+            self.to_write[number] = self.filling.is_to_write(self.view, number, self.turn)
+        return any(self.to_write[number] for number in range(first, last + 1))
 
     def take(self, data, position, answers):
         """Compares the next examples, and writes what the teacher said where that is missing."""
@@ -159,26 +165,32 @@ class _Pass:
         shard, self.shard = self.shard, None
         if shard is None:
             return
-        content, seal = shard.digest.hexdigest(), shard.seal
         try:
-            if seal is not None and seal["examples"] != shard.examples:
-                self._refuse_length(shard)
-            if seal is not None and seal["content"] != content:
-                first = shard.number * self.filling.size
-                raise ValueError(
-                    "The data set is not the one that was labelled, or comes in another order. "
-                    f"{_WAY_OUT}. Received: other content among the examples {first} to "
-                    f"{first + shard.examples - 1}"
-                )
-            if shard.is_other_view():
-                first = shard.number * self.filling.size
-                raise ValueError(_other_augmentation(self.view, first, shard.examples))
+            self._compare(shard)
             if shard.writer is not None:
                 with writing(self.filling.shards.folder):
-                    shard.writer.close(content=content, **shard.seen_digests())
-                shard.writer = None
+                    content = shard.digest.hexdigest()
+                    seal = shard.writer.close(content=content, **shard.seen_digests())
+                shard.seal = seal  # another process' if that was faster
+                self._compare(shard)
         finally:
             self._leave(shard)
+
+    def _compare(self, shard):
+        """Raises if what passed by is not what was sealed."""
+        if shard.seal is None:
+            return
+        first = shard.number * self.filling.size
+        if shard.seal["examples"] != shard.examples:
+            self._refuse_length(shard)
+        if shard.seal["content"] != shard.digest.hexdigest():
+            raise ValueError(
+                "The data set is not the one that was labelled, or comes in another order. "
+                f"{_WAY_OUT}. Received: other content among the examples {first} to "
+                f"{first + shard.examples - 1}"
+            )
+        if shard.is_other_view():
+            raise ValueError(_other_augmentation(self.view, first, shard.examples))
 
     def abandon(self):
         """Leaves nothing of a shard that will not be whole."""
@@ -192,14 +204,13 @@ class _Pass:
     def _open(self, number):
         filling, shards, writer = self.filling, self.filling.shards, None
         seal, known = shards.seal(self.view, number), shards.seal(0, number)
-        if seal is None and filling.is_to_write(self.view, number, self.turn):
+        if self.to_write[number]:
             writer = ShardWriter(
                 shards,
                 self.view,
                 number,
                 filling.labeller.components,
                 block=filling.block,
-                worker=f"{self.turn[0]}-of-{self.turn[1]}",
             )
         if seal is None and known is not None:  # of another view: of the data alone it can tell
             known = {name: known[name] for name in known if not name.startswith("seen")}

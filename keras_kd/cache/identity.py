@@ -4,10 +4,10 @@ import keras
 import numpy as np
 
 from keras_kd.cache.fingerprints import model_digest
+from keras_kd.cache.header import FORMAT
 from keras_kd.cache.shards import parse_block
 from keras_kd.lazy_modules import tf
 
-_FORMAT = 2
 _BLOCK_BYTES = 2**20  # of one record in a file
 _BLOCK_EXAMPLES = 1024  # in one record, at most
 _SHARD_BYTES = 2**26  # of one file
@@ -15,10 +15,6 @@ _SHARD_EXAMPLES = 2048  # in one file, at most: what an interruption can lose
 _AGREE = 0.02  # of a function's answers again, where 8 bits of precision are stored
 _OTHER_CLASSES = 0.2
 _CHANGED = {
-    "format": (
-        "was written by another version of keras_kd",
-        "Label the data into another folder",
-    ),
     "settings": (
         "was made with other settings",
         "Use those, or label the data into another folder",
@@ -46,7 +42,7 @@ def identity(settings, teacher, source) -> dict:
         teacher: A model, a function, or None.
         source: The `Source`.
     """
-    found = {"format": _FORMAT, "settings": {**settings, "views": source.views}}
+    found = {"format": FORMAT, "settings": {**settings, "views": source.views}}
     if isinstance(teacher, keras.Model):
         found["teacher"] = model_digest(teacher)
     elif hasattr(teacher, "fingerprint"):

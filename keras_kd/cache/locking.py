@@ -6,6 +6,8 @@ import os
 import socket
 import time
 
+from keras_kd.aside import lock_of
+
 _PAUSE = 0.2  # seconds between two looks; signals are met in between
 _SHORT = 600.0  # seconds, for what takes a moment
 
@@ -22,28 +24,42 @@ def alone(folder, role, wait=_SHORT):
         wait: How many seconds to wait; None without end.
 
     Raises:
+        OSError: If the folder or its lock cannot be written.
         TimeoutError: If another process still holds it then.
     """
-    import filelock  # a cache that is only read needs none
-
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / f".{role}.lock")
     owner = folder / f".{role}.owner"
-    _acquire(lock, owner, wait)
     try:
-        owner.write_text(
-            json.dumps(
-                {
-                    "host": socket.gethostname(),
-                    "pid": os.getpid(),
-                    "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-                }
-            )
-        )
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = lock_of(folder / f".{role}.lock")
+        _acquire(lock, owner, wait)
+    except OSError as error:
+        if error.errno is None:  # waited too long, or what a signal's handler raised
+            raise
+        raise OSError(
+            "The cache's folder must be one that this user may read and write: for several users "
+            "of a group, `chmod g+rws` it before the first of them labels. Received: "
+            f"'{folder}' ({error})"
+        ) from error
+    try:
+        _sign(owner)
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            owner.unlink()
         lock.release()
+
+
+def _sign(owner):
+    """Says who holds the lock, for those who wait; no link that stands there is followed."""
+    name = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    with contextlib.suppress(OSError):
+        owner.unlink(missing_ok=True)
+        with owner.open("x") as file:
+            json.dump(name, file)
 
 
 def _acquire(lock, owner, wait):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_kd.aside import aside, flush, make_folder, share
 from keras_kd.cache.components import Component
+from keras_kd.cache.header import check_examples, check_header, check_seal
 from keras_kd.cache.locking import alone
 from keras_kd.lazy_modules import tf
 
@@ -24,8 +26,9 @@ class Shards:
     view-000/shard-00000.json     its checksum: a shard counts from the moment that this is there
     ```
 
-    Every file is written under another name, flushed to the disk and renamed. A .json file holds
-    its own checksum.
+    Every file is written in a folder of its writer's own, flushed to the disk and moved. A .json
+    file holds its own checksum, and that of a shard says what it is of: the digest of the header,
+    the view and the number.
 
     Args:
         folder: Where the files are.
@@ -33,41 +36,69 @@ class Shards:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        self._cache = None
+        self._cache = self._aside = None
 
     @property
     def header(self) -> dict | None:
-        """What the cache is of, or None if it has not been begun."""
-        return _read_json(self.folder / "cache.json")
+        """What the cache is of, or None if it has not been begun.
+
+        Raises:
+            OSError: If it is none that a cache has.
+        """
+        file = self.folder / "cache.json"
+        found = _read_json(file)
+        if found is not None:
+            check_header(found, file)
+        return found
+
+    @contextlib.contextmanager
+    def written(self):
+        """Within it, files can be written; what others left unfinished is removed."""
+        with contextlib.ExitStack() as stack:
+            with writing(self.folder):
+                self._aside = stack.enter_context(aside(self.folder))
+            try:
+                yield
+            finally:
+                self._aside = None
+
+    def unfinished(self) -> Path:
+        """Returns where to write a file that is not whole yet."""
+        return self._aside / uuid.uuid4().hex
 
     def begin(self, header: dict):
         """Writes the header, with a number of its own that no other cache has."""
         with writing(self.folder):
-            _write_json(self.folder / "cache.json", {**header, "cache": uuid.uuid4().hex})
+            header = {**header, "cache": uuid.uuid4().hex}
+            self.write_json(self.folder / "cache.json", header)
 
     def place(self, view: int, number: int) -> dict:
         """Returns which shard of which cache a seal must say that it is of."""
         if self._cache is None:
-            header = self.header or {}
-            if "cache" not in header:
-                raise OSError(
-                    "The cache was written by another version of keras_kd, whose seals do not say "
-                    "what they are of: label the data into another folder. Received: "
-                    f"'{self.folder}' of format {header.get('format')}"
-                )
-            self._cache = header["cache"]
+            self._cache = _digest(self.header)
         return {"cache": self._cache, "view": view, "shard": number}
 
     @property
     def examples(self) -> int | None:
         """How many examples the data hold, or None if nobody has come to their end."""
-        found = _read_json(self.folder / "examples.json")
-        return found and found["examples"]
+        file = self.folder / "examples.json"
+        found = _read_json(file)
+        return None if found is None else check_examples(found, file)
 
     def end(self, examples: int):
         """Notes how many examples there are."""
         with writing(self.folder):
-            _write_json(self.folder / "examples.json", {"examples": examples})
+            self.write_json(self.folder / "examples.json", {"examples": examples})
+
+    def write_json(self, file: Path, content):
+        """Writes a file with its checksum."""
+        unfinished = self.unfinished()
+        unfinished.write_text(
+            json.dumps({"content": content, "checksum": _digest(content)}, indent=1)
+        )
+        flush(unfinished)
+        share(unfinished, self.folder)
+        os.replace(unfinished, file)
 
     def file(self, view: int, number: int) -> Path:
         """Returns the file of one shard."""
@@ -83,6 +114,7 @@ class Shards:
         seal = _read_json(file.with_suffix(".json"))
         if seal is None:
             return None
+        check_seal(seal, file.with_suffix(".json"))
         place, found = self.place(view, number), seal.get("of")
         if found != place:
             raise OSError(
@@ -95,19 +127,28 @@ class Shards:
             raise _damaged(file, f"{seal['bytes']} bytes", found)
         return seal
 
-    def check(self, view: int, number: int):
-        """Raises an OSError if the content of a shard has changed since it was sealed."""
-        file = self.file(view, number)
-        sealed, found = (self.seal(view, number) or {}).get("checksum"), _checksum(file)
-        if found != sealed:
-            raise _damaged(file, f"checksum {sealed}", f"checksum {found}")
+    def check(self, view: int, size: int):
+        """Raises an OSError if a shard of a view has changed since it was sealed.
 
-    def missing(self, views: int, size: int) -> list | None:
-        """Returns `(view, number)` of the shards that are not there, or None if it is unknown."""
+        Args:
+            view: The view, which is complete.
+            size: Examples in a shard.
+        """
+        for number in range(-(-self.examples // size)):
+            file, seal = self.file(view, number), self.seal(view, number)
+            expected = min(size, self.examples - number * size)
+            if seal["examples"] != expected:
+                raise _damaged(file, f"{expected} examples", f"{seal['examples']} examples")
+            found = _checksum(file)
+            if found != seal["checksum"]:
+                raise _damaged(file, f"checksum {seal['checksum']}", f"checksum {found}")
+
+    def is_missing(self, views: int, size: int) -> bool:
+        """Returns whether a shard is not there, or the end of the data unknown."""
         if self.examples is None:
-            return None
+            return True
         numbers = range(-(-self.examples // size))
-        return [(v, n) for v in range(views) for n in numbers if self.seal(v, n) is None]
+        return any(self.seal(view, number) is None for view in range(views) for number in numbers)
 
 
 class ShardWriter:
@@ -119,14 +160,13 @@ class ShardWriter:
         number: The shard's number.
         components: The `Component`s.
         block: Examples in a block.
-        worker: What to call the file until it is whole; one process at a time uses a name.
     """
 
-    def __init__(self, shards, view, number, components, *, block, worker):
-        self.file, self._place = shards.file(view, number), shards.place(view, number)
+    def __init__(self, shards, view, number, components, *, block):
+        self.file, self._shards, self._of = shards.file(view, number), shards, (view, number)
         self.components, self.block = components, block
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.unfinished = self.file.with_name(f".{self.file.name}.{worker}")
+        make_folder(self.file.parent, like=shards.folder)
+        self.unfinished = shards.unfinished()
         self._writer = tf.io.TFRecordWriter(str(self.unfinished))
         self._waiting, self.examples = None, 0
 
@@ -140,21 +180,33 @@ class ShardWriter:
         self._waiting = leaves
 
     def close(self, **seal):
-        """Makes the shard count. `seal` is kept with its checksum."""
+        """Makes the shard count, if no other process has sealed it meanwhile.
+
+        Args:
+            **seal: What is kept with its checksum.
+
+        Returns:
+            The seal that counts.
+        """
         if self._waiting is not None and len(self._waiting[0]):
             self._write_block(self._waiting)
         self._writer.flush()
         self._writer.close()
-        _flush(self.unfinished)
+        flush(self.unfinished)
         seal |= {
-            "of": self._place,
+            "of": self._shards.place(*self._of),
             "examples": self.examples,
             "checksum": _checksum(self.unfinished),
         }
         seal["bytes"] = self.unfinished.stat().st_size
-        with alone(self.file.parent, "seal"):
+        with alone(self._shards.folder, "seal"):
+            known = self._shards.seal(*self._of)
+            if known is not None:
+                return known
+            share(self.unfinished, self._shards.folder)
             os.replace(self.unfinished, self.file)
-            _write_json(self.file.with_suffix(".json"), seal)
+            self._shards.write_json(self.file.with_suffix(".json"), seal)
+        return seal
 
     def abandon(self):
         """Leaves nothing of a shard that will not be whole."""
@@ -209,11 +261,6 @@ def _checksum(file):
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _flush(file):
-    with file.open("rb+") as written:
-        os.fsync(written.fileno())
-
-
 def _read_json(file):
     try:
         found = json.loads(file.read_text())
@@ -222,24 +269,11 @@ def _read_json(file):
         return found["content"]
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise OSError(
             "A file of the cache cannot be read: JSON with its checksum expected. "
             f"Received: '{file}' ({error})"
         ) from error
-
-
-def _write_json(file, content):
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    try:
-        unfinished.write_text(
-            json.dumps({"content": content, "checksum": _digest(content)}, indent=1)
-        )
-        _flush(unfinished)
-        os.replace(unfinished, file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _digest(content):

@@ -185,7 +185,7 @@ class TeacherCache:
         filling = Filling(self._shards, source, self._labeller, header, batch_size)
         if self._is_missing(header):
             self._need_teacher()
-            with alone(self.path, "label", wait):
+            with alone(self.path, "label", wait), self._shards.written():
                 passed = self._is_missing(header)  # not if the process that was waited for did all
                 filling.label()
             self._report()
@@ -228,7 +228,7 @@ class TeacherCache:
             )
         self._need_teacher()
         source, header = self._begin(dataset, augment, views, batch_size, wait)
-        with alone(self.path, f"{index}-of-{count}", wait):
+        with alone(self.path, f"{index}-of-{count}", wait), self._shards.written():
             Filling(self._shards, source, self._labeller, header, batch_size).label(index, count)
 
     def _begin(self, dataset, augment, views, batch_size, wait=None):
@@ -243,7 +243,7 @@ class TeacherCache:
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()
-            with alone(self.path, "header", wait):
+            with alone(self.path, "header", wait), self._shards.written():
                 if self._shards.header is None:
                     self._shards.begin(new_header(wanted, self._labeller, source, batch_size))
         header = self._shards.header
@@ -254,8 +254,7 @@ class TeacherCache:
         return source, header
 
     def _is_missing(self, header):
-        missing = self._shards.missing(header["settings"]["views"], header["shard_examples"])
-        return missing is None or bool(missing)
+        return self._shards.is_missing(header["settings"]["views"], header["shard_examples"])
 
     def _need_teacher(self):
         if self.teacher is None:
@@ -266,8 +265,7 @@ class TeacherCache:
 
     def _check_files(self, header):
         for view in range(header["settings"]["views"]):
-            for number in range(-(-self._shards.examples // header["shard_examples"])):
-                self._shards.check(view, number)
+            self._shards.check(view, header["shard_examples"])
 
     def _report(self):
         if keras.config.is_interactive_logging_enabled():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 
+from keras_kd.aside import is_own_file, save_aside
 from keras_kd.callbacks.distiller_callback import DistillerCallback
 
 
@@ -11,7 +14,8 @@ class StudentCheckpoint(keras.callbacks.ModelCheckpoint, DistillerCallback):
     """`keras.callbacks.ModelCheckpoint`, saving the student alone.
 
     Takes its arguments (`filepath`, `monitor`, `save_best_only`, `save_weights_only`, ...) and
-    monitors the Distiller's logs. The files hold an ordinary model without a teacher.
+    monitors the Distiller's logs. The files hold an ordinary model without a teacher. The one
+    before stays until the next is whole: a process that is killed loses none.
 
     Example:
 
@@ -26,7 +30,7 @@ class StudentCheckpoint(keras.callbacks.ModelCheckpoint, DistillerCallback):
     def model(self) -> keras.Model:
         """The Distiller; while a file is written, its student."""
         distiller = super().model
-        return distiller.student if self._saving else distiller
+        return _Saved(distiller.student) if self._saving else distiller
 
     def _save_model(self, *args, **kwargs):
         self._saving = True
@@ -34,3 +38,20 @@ class StudentCheckpoint(keras.callbacks.ModelCheckpoint, DistillerCallback):
             super()._save_model(*args, **kwargs)
         finally:
             self._saving = False
+
+
+class _Saved:
+    """A model as it is saved: aside, unless a remote store keeps files whole on its own."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def save(self, filepath, overwrite):
+        self._save(functools.partial(self._model.save, overwrite=overwrite), filepath)
+
+    def save_weights(self, filepath, overwrite):
+        self._save(functools.partial(self._model.save_weights, overwrite=overwrite), filepath)
+
+    @staticmethod
+    def _save(save, filepath):
+        save_aside(save, filepath) if is_own_file(filepath) else save(filepath)

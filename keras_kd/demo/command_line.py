@@ -4,8 +4,11 @@ import argparse
 import contextlib
 import logging
 import pathlib
+import signal
 import sys
+import threading
 
+from keras_kd.aside import may_be_written
 from keras_kd.checks import check_fraction, check_temperature, local_path
 from keras_kd.data import digits, image_classification
 from keras_kd.demo.report import write_demo_report
@@ -30,8 +33,24 @@ def main(arguments=None) -> int:
     except KeyboardInterrupt:
         status = 130
         print("\nInterrupted: what is finished stays.", file=sys.stderr)
-    write_demo_report(run, interrupted=status != 0)
-    return status
+    return max(status, _report(run, interrupted=status != 0))
+
+
+def _report(run, interrupted):
+    """Writes the report; a first Ctrl-C meanwhile is heard when it is there."""
+    heard = []
+    with contextlib.ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+
+            def hear(*_):
+                heard.append(True)
+                signal.signal(signal.SIGINT, before)
+                print("\nThe report is finished first; once more to stop.", file=sys.stderr)
+
+            before = signal.signal(signal.SIGINT, hear)
+            stack.callback(signal.signal, signal.SIGINT, before)
+        write_demo_report(run, interrupted=interrupted)
+    return 130 if heard else 0
 
 
 def _load(options):
@@ -55,7 +74,8 @@ def _new_folder(options):
             for end in ("", *(f"-{number}" for number in range(2, 10_000)))
         )
         folder = next(p for name in names if not (p := pathlib.Path("runs") / name).exists())
-    (folder / "models").mkdir(parents=True)
+    with may_be_written(folder):
+        (folder / "models").mkdir(parents=True)
     return folder
 
 

@@ -9,6 +9,7 @@ except ImportError as error:
     raise ImportError('The demo needs more: `pip install "keras_kd[demo]"`.') from error
 
 import keras_kd
+from keras_kd.aside import save_aside
 from keras_kd.models import cnn, mlp
 
 EXPORTS = {
@@ -118,7 +119,7 @@ class Run:
         trained.fit(self.train_batches, epochs=self.epochs, verbose=0, callbacks=[tick])
         self.models[name] = model
         path = self.folder / "models" / (name.replace(", ", "_").replace(" ", "_") + ".keras")
-        model.save(path)
+        save_aside(model.save, path)  # Ctrl-C leaves no half a file
 
     def _validation_accuracy(self, student):
         labels = np.concatenate([y for _, y in self.validation.as_numpy_iterator()])

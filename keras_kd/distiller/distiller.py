@@ -10,6 +10,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
+from keras_kd.aside import is_own_file, save_aside
 from keras_kd.distiller import argument_checks
 from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
@@ -336,9 +337,16 @@ class Distiller(
         self.student.summary(*args, **kwargs)
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Keras' `save`; a name that ends in .keras keeps the teacher too."""
+        """Keras' `save`; a name that ends in .keras keeps the teacher too.
+
+        A file that is there already stays until the new one is whole.
+        """
         check_keeps_teacher(filepath)
-        super().save(filepath, *args, **kwargs)
+        given = inspect.signature(keras.Model.save).bind(self, filepath, *args, **kwargs).arguments
+        if given.get("overwrite", True) and is_own_file(filepath):
+            save_aside(lambda path: super(Distiller, self).save(path, *args, **kwargs), filepath)
+        else:
+            super().save(filepath, *args, **kwargs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """Exports the student, as `distiller.student.export` does; see also `export_student`."""

@@ -35,6 +35,12 @@ def check_arguments(student, path, exporter: ExportFormat, quantize, calibration
             "`calibration_data`, a batched tf.data.Dataset, a PyDataset, or arrays `x` or "
             "`(x, y)`, of a few hundred training examples. Received: calibration_data=None"
         )
+    if set(str(path.absolute())) & set(exporter.patterns):
+        raise ValueError(
+            f"Format {exporter.name!r} cannot be read again from a path with one of "
+            f"{' '.join(exporter.patterns)}, which its runtime takes for a pattern: choose another "
+            f"name. Received: path='{path.absolute()}'"
+        )
     check_free(path)
 
 
@@ -53,7 +59,12 @@ def check_strings(inputs: StudentInputs, exporter: ExportFormat):
 def check_free(path: pathlib.Path):
     """Raises a `ValueError` if something stands at the path."""
     if path.exists() or path.is_symlink():
-        raise ValueError(
-            "Exports never overwrite: choose another path or remove what is there. "
-            f"Received: path={str(path)!r}, which exists"
-        )
+        raise taken(path)
+
+
+def taken(path: pathlib.Path) -> ValueError:
+    """Returns the error for a path at which something stands."""
+    return ValueError(
+        "Exports never overwrite: choose another path or remove what is there. "
+        f"Received: path={str(path)!r}, which exists"
+    )

@@ -40,6 +40,7 @@ class ExportFormat(abc.ABC):
         float32_only: Whether a student in lower precision is exported through a float32 copy.
         takes_strings: Whether string inputs can be exported.
         packages: Modules that writing and running need, beyond what the library requires.
+        patterns: Characters of a path that the runtime takes for a pattern's.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ExportFormat(abc.ABC):
     float32_only: bool = True
     takes_strings: bool = True
     packages: tuple[str, ...] = ()
+    patterns: str = ""
 
     @abc.abstractmethod
     def write(

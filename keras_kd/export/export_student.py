@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
-import pathlib
-import shutil
-import tempfile
 from typing import Any
 
 import keras
 
+from keras_kd.aside import aside, may_be_written
 from keras_kd.checks import local_path
 from keras_kd.data.batches import batches
 from keras_kd.evaluation.latency import measure_latency
-from keras_kd.export.argument_checks import check_arguments, check_free, check_strings
+from keras_kd.export.argument_checks import check_arguments, check_free, check_strings, taken
 from keras_kd.export.export_mismatch_error import ExportMismatchError
 from keras_kd.export.export_result import ExportResult
 from keras_kd.export.float32_clone import float32_clone, is_float32
@@ -107,10 +106,10 @@ def export_student(
     else:
         data = _batches(student, data)
 
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = pathlib.Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
-    try:
-        written = aside / f"student{exporter.suffix}"
+    with contextlib.ExitStack() as stack:
+        with may_be_written(target):
+            folder = stack.enter_context(aside(target.parent))
+        written = folder / f"student{exporter.suffix}"
         runtime = _write_and_load(
             exporter,
             model,
@@ -137,12 +136,24 @@ def export_student(
             batch_size=runtime.batch_size,
         )
         _check_tolerance(verification, exporter, student, result)
-        check_free(target)
-        written.rename(target)
-    finally:
-        shutil.rmtree(aside)
+        with may_be_written(target):
+            _move(written, target)
     print(result)
     return result
+
+
+def _move(written, target):
+    """Moves an export to a name that nobody has taken meanwhile."""
+    check_free(target)
+    if written.is_file():
+        try:
+            os.link(written, target)
+            return
+        except FileExistsError:
+            raise taken(target) from None
+        except OSError:  # a file system without links: the name is taken first
+            target.open("xb").close()
+    os.replace(written, target)  # a folder is never moved onto anything but an empty one
 
 
 def _write_and_load(exporter, model, inputs, path, *, quantize, examples):

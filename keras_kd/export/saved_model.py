@@ -13,6 +13,7 @@ class SavedModelFormat(ExportFormat):
     suffix = ""
     backends = ("tensorflow", "jax")
     packages = ("tensorflow",)
+    patterns = "[]?*"  # TensorFlow looks for the variables' files by a pattern
 
     def write(self, student, inputs, path, quantize, examples):
         """See `ExportFormat`."""

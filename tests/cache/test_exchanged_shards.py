@@ -1,11 +1,11 @@
 """A shard is what its place says: of this cache, this view and these examples."""
 
-import json
 import shutil
 
 import numpy as np
 import pytest
 from caching import Lines, numbers
+from forging import forge
 
 from keras_kd import TeacherCache
 
@@ -70,12 +70,7 @@ def test_a_shard_in_another_place_is_refused(tmp_path, how, check):
 
 def test_a_cache_of_before_says_what_to_do(tmp_path):
     labelled(tmp_path, views=1)
-    file = tmp_path / "cache.json"
-    found = json.loads(file.read_text())
-    del found["content"]["cache"]
-    from keras_kd.cache.shards import _write_json
-
-    _write_json(file, found["content"])
+    forge(tmp_path / "cache.json", lambda header: {**header, "format": 2})
     with pytest.raises(OSError, match=r"another version.*label the data into another folder"):
         TeacherCache(tmp_path, None).answers()
 

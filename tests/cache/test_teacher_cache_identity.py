@@ -13,7 +13,6 @@ from models_for_tests import net
 from variants import first_of
 
 from keras_kd import TeacherCache
-from keras_kd.cache.shards import Shards
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 
@@ -216,14 +215,6 @@ def test_another_augmentation_is_refused(tmp_path):
     for other in (lambda x, seed: 2.0 * x, None):
         with pytest.raises(ValueError, match="another augmentation"):
             TeacherCache(tmp_path, Lines()).label(x, augment=other)
-
-
-def test_another_format_is_refused(tmp_path):
-    TeacherCache(tmp_path, Lines()).label(numbers(6))
-    shards = Shards(tmp_path)
-    shards.begin({**shards.header, "format": 0})
-    with pytest.raises(ValueError, match=r"another version.*Received: 2, cached: 0"):
-        TeacherCache(tmp_path, Lines()).label(numbers(6))
 
 
 LOADED = """

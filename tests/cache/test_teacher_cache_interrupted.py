@@ -127,12 +127,15 @@ def wait_for(found):
 def test_a_killed_process_loses_the_shard_that_it_was_writing(tmp_path):
     with process(KILLED, tmp_path) as killed:
         wait_for((tmp_path / "view-000" / "shard-00002.json").exists)
-        wait_for((tmp_path / "view-000" / ".shard-00003.tfrecord.0-of-1").exists)
-        killed.send_signal(signal.SIGKILL)
-    assert len(kept(tmp_path)) == 3
+        try:
+            wait_for(lambda: any(file.is_file() for file in tmp_path.glob(".unfinished-*/*")))
+        finally:
+            killed.send_signal(signal.SIGKILL)
+    assert len(kept(tmp_path)) == 3 and list(tmp_path.glob(".unfinished-*"))
     teacher = Lines()
     assert_labelled(cache_of(tmp_path, teacher).label(X, batch_size=4), X)
     assert teacher.asked == 4 + EXAMPLES - 48
+    assert not list(tmp_path.glob(".unfinished-*"))  # what it left is swept
     assert_labelled(cache_of(tmp_path).label(X), X)
 
 
@@ -210,7 +213,7 @@ def test_a_full_disk_keeps_complete_shards(tmp_path, monkeypatch):
     assert "complete shards stay and are not labelled again" in str(error.value)
     assert str(tmp_path) in str(error.value)
     assert kept(tmp_path) == ["shard-00000", "shard-00001"]
-    assert not list(tmp_path.glob("view-000/.*.tfrecord*"))  # it gives back what it can
+    assert not list(tmp_path.glob(".unfinished-*"))  # it gives back what it can
     teacher = Lines()
     assert_labelled(cache_of(tmp_path, teacher).label(X, batch_size=4), X)
     assert teacher.asked == 4 + EXAMPLES - 32
@@ -304,7 +307,7 @@ def test_numbers_that_are_none_are_named_by_their_position(tmp_path, value):
     with pytest.raises(ValueError, match=r"finite.*NaN or infinity for example 70 \(1 of 5 in"):
         cache_of(tmp_path, broken).label(X, batch_size=5)
     assert len(kept(tmp_path)) == 4
-    assert not list(tmp_path.glob("view-000/.*.tfrecord*"))
+    assert not list(tmp_path.glob(".unfinished-*"))
 
 
 def test_numbers_that_are_none_at_once_leave_nothing(tmp_path):

@@ -68,3 +68,42 @@ def test_a_checkpoint_in_the_middle_of_an_epoch_has_the_weights_of_that_batch(tm
     )
     for a, b in zip(weights(keras.saving.load_model(path)), expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+class Half:
+    """Writes half a file, and dies."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def __call__(self, path, **_):
+        with open(path, "wb") as file:
+            file.write(self.content[: len(self.content) // 2])
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["best.keras", "best.weights.h5"])
+def test_the_file_before_stays_until_the_next_is_whole(tmp_path, monkeypatch, name):
+    path, model = tmp_path / name, shared()
+    only = name.endswith(".h5")
+    checkpoint = StudentCheckpoint(path, save_weights_only=only)
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[checkpoint])
+    before = path.read_bytes()
+    half = Half(before)
+    monkeypatch.setattr(model.student, "save_weights" if only else "save", half, raising=True)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=[checkpoint])
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_distiller_keeps_its_file_until_the_next_is_whole(tmp_path, monkeypatch):
+    path, model = tmp_path / "all.keras", distiller()
+    model.save(path)
+    before = path.read_bytes()
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(keras.Model, "save", lambda self, path, **_: Half(before)(path))
+        model.save(path)
+    assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+    model.save(path, overwrite=True)
+    keras.saving.load_model(path)

@@ -1,12 +1,14 @@
 """The demo, as a user runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import keras
 import pytest
 
+from keras_kd.demo import command_line
 from keras_kd.demo.command_line import main
 
 QUICK = ["--epochs", "1", "--seeds", "1"]
@@ -102,3 +104,24 @@ def test_the_demo_runs_on_tfds_sets(tmp_path, dataset):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "student as TFLite int8" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_ctrl_c_in_the_report_leaves_a_report(tmp_path, capsys, monkeypatch):
+    def interrupted(run, interrupted):
+        os.kill(os.getpid(), signal.SIGINT)
+        written.append(interrupted)
+
+    written = []
+    monkeypatch.setattr(command_line, "write_demo_report", interrupted)
+    monkeypatch.setattr(command_line.Run, "train", lambda self: None)
+    monkeypatch.setattr(command_line.Run, "export", lambda self: None)
+    before = signal.getsignal(signal.SIGINT)
+    assert main(["--out", str(tmp_path / "run")]) == 130
+    assert written == [False] and signal.getsignal(signal.SIGINT) is before
+    assert "The report is finished first" in capsys.readouterr().err
+
+
+def test_an_out_below_a_file_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main([*QUICK, "--out", str(tmp_path / "file" / "run")]) == 2
+    assert "must lie in a folder" in capsys.readouterr().err

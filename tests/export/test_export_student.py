@@ -1,4 +1,7 @@
+import errno
+import importlib
 import itertools
+import pathlib
 
 import keras
 import numpy as np
@@ -8,6 +11,7 @@ from variants import first_of
 
 from keras_kd.export import ExportMismatchError, ExportResult, export_student
 
+module = importlib.import_module("keras_kd.export.export_student")  # beside the function
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 # What can be written on each backend: a folder is a SavedModel.
 FORMATS = {
@@ -145,6 +149,44 @@ def test_a_path_that_exists_is_left_alone(name, classifier, tmp_path):
     with pytest.raises(ValueError, match=r"never overwrite.*Received: path=.*exists"):
         export_student(classifier, path)
     assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["student", "student.keras"])
+def test_a_path_that_is_taken_at_the_last_moment_is_left_alone(
+    name, classifier, tmp_path, monkeypatch
+):
+    path = tmp_path / name
+
+    def take(found):
+        if path.parent.exists() and list(path.parent.glob(".unfinished-*/student*")):
+            path.write_text("mine")  # after the last look
+
+    monkeypatch.setattr(module, "check_free", take)
+    with pytest.raises((ValueError, OSError), match=str(path)):
+        export_student(classifier, path)
+    assert path.read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("name", ["a[b]", "a?", "*/student"])
+def test_a_saved_model_that_could_not_be_read_is_refused_at_once(name, classifier, tmp_path):
+    with pytest.raises(ValueError, match=r"takes for a pattern.*Received: path="):
+        export_student(classifier, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_below_a_file_is_refused(classifier, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"must lie in a folder.*Received: path=.*is a file"):
+        export_student(classifier, tmp_path / "file" / "student.keras")
+
+
+def test_a_folder_that_takes_nothing_is_an_error_in_words(classifier, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", full)
+    with pytest.raises(OSError, match=r"Nothing could be written there.*No space left"):
+        export_student(classifier, tmp_path / "student.keras")
 
 
 @pytest.mark.core
