@@ -1,10 +1,12 @@
 """Checks of numbers that users pass, with the error messages of the house."""
 
+import inspect
 import math
 import numbers
 import os
 import pathlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -148,6 +150,31 @@ def how_to_load(path: str, role: str) -> str:
         "which a keras_kd.TeacherCache takes; it takes functions from batches to answers, "
         "too, such as a model of another library is."
     )
+
+
+def check_takes(name: str, function: Any, wanted: str, counts: Iterable[int]) -> int | None:
+    """Returns how many of `counts` arguments a function takes, None where it does not tell.
+
+    Args:
+        name: The argument that the function is.
+        function: The function.
+        wanted: What it should look like, for the message.
+        counts: Numbers of positional arguments, the preferred first.
+
+    Raises:
+        TypeError: If it takes none of these.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return None
+    for count in counts:
+        try:
+            signature.bind(*range(count))
+        except TypeError:
+            continue
+        return count
+    raise TypeError(f"`{name}` must be a function {wanted}. Received: {name}{signature}")
 
 
 def check_flag(name: str, value: Any, *, or_none: bool = False) -> Any:

@@ -10,6 +10,9 @@ import numpy as np
 
 from keras_kd.features.layer_tree import layer_paths
 from keras_kd.features.nested_config import uncompiled_config
+from keras_kd.features.nested_layers import all_layers
+
+_KNOWN = ("keras", "keras_hub", "keras_kd")
 
 
 class ContentDigest:
@@ -60,6 +63,11 @@ def model_digest(model: keras.Model) -> str:
     for content in _assets(model):
         digest.update(content)
     return digest.hexdigest()
+
+
+def has_own_classes(model: keras.Model) -> bool:
+    """Returns whether a model computes anything by classes that neither Keras nor we brought."""
+    return any(type(layer).__module__.split(".")[0] not in _KNOWN for layer in all_layers(model))
 
 
 def _assets(model):

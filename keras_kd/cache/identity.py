@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_kd.cache.fingerprints import model_digest
+from keras_kd.cache.fingerprints import has_own_classes, model_digest
 from keras_kd.cache.header import FORMAT
 from keras_kd.cache.shards import parse_block
 from keras_kd.lazy_modules import tf
@@ -79,12 +79,14 @@ def compare(header, wanted, folder):
 
 
 def compare_answers(shards, header, labeller, source):
-    """Raises a ValueError if a function does not answer as it did when the cache was begun.
+    """Raises a ValueError if a teacher does not answer as it did when the cache was begun.
 
     A function has no config and no weights: where it brings no `fingerprint` either, its answers to
-    the first examples are all that it is known by.
+    the first examples are all that it is known by. What a class of the user's own does is in no
+    config.
     """
-    if labeller.is_model or shards.seal(0, 0) is None:
+    teacher = labeller.teacher
+    if (labeller.is_model and not has_own_classes(teacher)) or shards.seal(0, 0) is None:
         return
     record = next(iter(tf.data.TFRecordDataset(str(shards.file(0, 0))).take(1)))
     components = [component.plain() for component in labeller.components]
@@ -95,8 +97,10 @@ def compare_answers(shards, header, labeller, source):
         if _differ(answer, stored[:count]):
             problem, advice = _CHANGED["teacher"]
             raise ValueError(
-                f"The cache in '{shards.folder}' {problem}. {advice}. Received: a function whose "
-                f"answers to the first {count} examples are others than those that are cached"
+                f"The cache in '{shards.folder}' {problem}. {advice}. Received: "
+                + (f"'{teacher.name}'" if labeller.is_model else "a function")
+                + f" whose answers to the first {count} examples are others than those that are "
+                "cached"
             )
 
 

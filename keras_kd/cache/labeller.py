@@ -134,8 +134,8 @@ class Labeller:
                 given = {"teacher_outputs": predict_on_batch(self.teacher, x)}
         else:
             x = keras.tree.map_structure(np.asarray, x)
-            given = self._of_function(self.teacher(x))
-        given = keras.tree.map_structure(_float32, given)
+            given = self._of_function(self._asked(x, position))
+        given = keras.tree.map_structure(lambda value: _float32(value, position), given)
         outputs = keras.tree.flatten(given["teacher_outputs"])
         if len(outputs) == 1:  # an output of its own needs no name
             given["teacher_outputs"] = outputs[0]
@@ -148,6 +148,18 @@ class Labeller:
                 )
             _check_finite(leaf, position)
         return given
+
+    def _asked(self, x, position):
+        """Asks a function; an error of its own says of which examples."""
+        try:
+            return self.teacher(x)
+        except Exception as error:
+            last = position + len(keras.tree.flatten(x)[0]) - 1
+            error.add_note(
+                "The teacher, a function, raised this when it was asked about the examples "
+                f"{position} to {last}; complete shards stay and are not labelled again."
+            )
+            raise
 
     def _has_masks(self):
         """Whether the teacher's outputs come with a mask, as far as it tells before it runs."""
@@ -233,12 +245,13 @@ class Labeller:
         }
 
 
-def _float32(value):
+def _float32(value, position):
     value = np.asarray(keras.ops.convert_to_numpy(value))
     if value.dtype.kind not in "fiubV":  # V: bfloat16 and its like
         raise TypeError(
             "The teacher must answer in real numbers: complex ones would lose a part, and other "
-            f"things are none. Received: an array of {value.dtype} and shape {value.shape}"
+            f"things are none. Received: an array of {value.dtype} and shape {value.shape}, from "
+            f"example {position} on"
         )
     return value.astype("float32", copy=False)
 

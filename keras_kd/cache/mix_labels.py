@@ -86,6 +86,7 @@ class MixLabels:
         classes = self.num_classes or (y.shape[-1] if rows else None)
         teacher = class_probabilities(x["teacher_outputs"], classes)
         classes = teacher.shape[-1]
+        _check_lengths(images, y, sample_weight)
         parts = [teacher]
         if y is not None:
             parts.append(_class_rows(y, classes))
@@ -99,6 +100,17 @@ class MixLabels:
         if sample_weight is not None:
             others[-1] = others[-1][:, 0]
         return (x, *others) if others else x
+
+
+def _check_lengths(images, *beside):
+    """Raises if labels or weights are of another number of examples than the images."""
+    for part in (part for part in beside if part is not None):
+        count, found = images.shape[0], tf.convert_to_tensor(part).shape[0]
+        if None not in (count, found) and count != found:
+            raise ValueError(
+                "Images, labels and weights of a batch must be of the same examples. Received: "
+                f"{count} images beside {found} labels or weights"
+            )
 
 
 def _images(x):

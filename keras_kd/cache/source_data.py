@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_kd.cache.components import rows_of
 from keras_kd.cache.fingerprints import content_digest
+from keras_kd.checks import check_takes
 from keras_kd.features.string_inputs import as_arrays
 from keras_kd.lazy_modules import tf
 
@@ -35,6 +36,8 @@ class Source:
             raise TypeError(
                 f"`augment` must be a function f(x, seed). Received: augment={augment!r}"
             )
+        if augment is not None:
+            check_takes("augment", augment, "f(x, seed) -> x of one example", (2,))
         if augment is None and views > 1:
             raise ValueError(
                 "Views without augmentation would all be the same: give `augment=f(x, seed)`. "

@@ -24,6 +24,7 @@ class LossWeightScheduler(VariableScheduler):
         verbose: 1 prints the value at each epoch.
 
     Raises:
+        TypeError: If an argument is wrong.
         ValueError: When training begins, if the Distiller has no loss of that name; in training,
             if the schedule gives less than 0 or NaN.
 
@@ -37,6 +38,8 @@ class LossWeightScheduler(VariableScheduler):
     def __init__(
         self, name: str, schedule: Callable[..., float], *, per: str | None = None, verbose: int = 0
     ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"`name` must be a loss' name in the logs. Received: name={name!r}")
         super().__init__(schedule, per=per, verbose=verbose)
         self.loss_name = name
         self.name = f"{name}_weight"

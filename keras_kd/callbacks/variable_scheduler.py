@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from keras_kd.callbacks.distiller_callback import DistillerCallback
-from keras_kd.checks import check_number
+from keras_kd.checks import check_number, check_takes
+
+_WANTED = "f(epoch_or_step, current) -> float, or f(epoch_or_step) -> float"
 
 
 class VariableScheduler(DistillerCallback):
@@ -47,7 +48,8 @@ class VariableScheduler(DistillerCallback):
         self.schedule = schedule
         self.per = per or ("batch" if is_keras else "epoch")
         self.verbose = verbose
-        self._takes_current = not is_keras and _takes_two(schedule)
+        taken = 1 if is_keras else check_takes("schedule", schedule, _WANTED, (2, 1))
+        self._takes_current = taken != 1
         self._first_batch = 0
 
     def variable(self) -> keras.Variable:
@@ -86,12 +88,3 @@ class VariableScheduler(DistillerCallback):
 
     def _current(self):
         return float(keras.ops.convert_to_numpy(self.variable()))
-
-
-def _takes_two(function):
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # a builtin that does not tell
-        return True
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return len(positional) != 1 or any(p.kind == p.VAR_POSITIONAL for p in parameters)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import warnings
 
 import keras
@@ -198,6 +199,22 @@ def check_unlabelled(distiller, labels, training, alpha):
             "The student's own loss needs labels and a `loss` in `compile()`. Give both, or "
             f"set alpha=0 to learn from the teacher alone. {received}"
         )
+
+
+@contextlib.contextmanager
+def same_length():
+    """Says what it means where labelled data have become longer or shorter."""
+    try:
+        yield
+    except Exception as error:
+        found = re.search(r"expected to contain (\d+) elements but contained ([^.\n]*)", str(error))
+        if found is None:
+            raise
+        raise ValueError(
+            "The data have changed their length since a keras_kd.TeacherCache labelled them, so "
+            "that its answers belong to other examples: give the data that were labelled, or label "
+            f"these into another folder. Received: {found[2]}, {found[1]} labelled"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ from keras_kd.distiller.taking_turns import TurnTakingModel, alone_with
 from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
-from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.own_inputs import check_shapes, own_inputs
 from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.undisturbed import changeable
@@ -190,6 +190,7 @@ class Distiller(
         inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
         check_preprocessed(self.student, inputs, "student")
         check_strings(inputs, self.student, "student")
+        check_shapes(inputs, self.student, "student")
         return self.student(inputs, training=training)
 
     def compute_loss(
@@ -232,12 +233,12 @@ class Distiller(
         context = {"labels": y, "temperature": self.temperature, "training": training}
         running, carried = self._untracked.running, self._unpack(x)
         weights = sample_weight if self.sample_weight_on == "all" else None
-        kd_loss, feature_loss = teacher_losses(
+        kd_loss, feature_loss, logged = teacher_losses(
             running, carried, recording, y_pred, weights, terms=terms, context=context
         )
-        self._kd_loss_tracker.update_state(kd_loss / share, sample_weight=batch)
-        for term, distance in feature_loss:
-            term.tracker.update_state(distance / share, sample_weight=batch)
+        self._kd_loss_tracker.update_state(logged[0] / share, sample_weight=batch)
+        for (term, _), value in zip(feature_loss, logged[1], strict=True):
+            term.tracker.update_state(value / share, sample_weight=batch)
         inside = sum_of(as_term(term.loss_weight) * distance for term, distance in feature_loss)
         alpha = as_term(self.alpha)
         return alpha * student_loss + (1.0 - alpha) * kd_loss + inside + regularisation

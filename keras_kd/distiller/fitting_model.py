@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from keras import ops
 
 from keras_kd.distiller import argument_checks
 from keras_kd.distiller.equation import ShareCheck
+from keras_kd.distiller.flaws import FlawCheck, check_arrays
 from keras_kd.distiller.taking_turns import alone_with
 from keras_kd.teachers.in_dtype import follow_weights
 
@@ -24,9 +26,13 @@ class FittingModel(keras.Model):
             self.train_function = None
         losses = [term.loss for term in [*self.output_terms, *self.feature_terms]]
         argument_checks.check_fitted_batches(losses, *args, **kwargs)
+        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
+        carried = {} if given.get("x") is None else self._unpack(given["x"])
+        check_arrays(self.output_terms, self.feature_terms, carried, given.get("y"))
         with alone_with(self.teacher):
             follow_weights(self._untracked.running, self.teacher)
-        with argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
+        whole = argument_checks.same_length()
+        with whole, argument_checks.no_end_at_once(), self._awaited.told_by(self, *args, **kwargs):
             callbacks = kwargs.pop("callbacks", None)
             history = super().fit(*args, callbacks=_with_check(callbacks), **kwargs)
             if history.epoch and "loss" not in history.history:
@@ -68,8 +74,8 @@ class FittingModel(keras.Model):
 
 
 def _with_check(callbacks):
-    """Returns the callbacks with the look at the terms' shares behind them."""
+    """Returns the callbacks with those behind them that look at the logs."""
     if isinstance(callbacks, keras.callbacks.CallbackList):  # complete, and its maker's
         return callbacks
     given = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
-    return [*(each for each in given if each is not None), ShareCheck()]
+    return [*(each for each in given if each is not None), ShareCheck(), FlawCheck()]

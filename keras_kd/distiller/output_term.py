@@ -33,7 +33,7 @@ class OutputTerm(LossTerm):
         self.teacher_path = tuple(teacher_path)
         self._index, self._output_names = index, list(output_names)
         self._kinds, self._class_axis = {}, -1
-        self.part = None
+        self.part = self.classes = None
 
     def check(self, student_output, teacher_output, student_found, teacher_found):
         """Checks that the loss can compare the two outputs, and learns what kind they are.
@@ -62,8 +62,9 @@ class OutputTerm(LossTerm):
                 f"Teacher and student must give outputs of one shape ({self.name}). Received: "
                 f"teacher={tuple(teacher_output.shape)}, student={tuple(student_output.shape)}"
             )
-        shapes = (_moved(x.shape, self._class_axis) for x in (teacher_output, student_output))
+        shapes = [_moved(x.shape, self._class_axis) for x in (teacher_output, student_output)]
         self.part = self.loss.make_part(*shapes)
+        self.classes = shapes[1][-1]
         batch = student_output.shape[0]
         check_batch_size([self.loss], batch)
         if "labels" not in self.loss.asks:

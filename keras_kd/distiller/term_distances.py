@@ -3,9 +3,10 @@
 import dataclasses
 
 from keras_kd.distiller.carried_features import CarriedFeatures
+from keras_kd.distiller.flaws import as_logged
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.output_term import follow, one_weight
-from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.own_inputs import check_shapes, own_inputs
 from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.recording import Recording
 from keras_kd.features.tap import mask_key
@@ -46,18 +47,21 @@ def teacher_losses(teacher, carried, recording, y_pred, sample_weight, *, terms,
         context: What formulas may ask for by name, but for the index, which is carried.
 
     Returns:
-        The weighted sum of the output losses and a list of `(feature term, distance)`.
+        The weighted sum of the output losses, a list of `(feature term, distance)`, and what the
+        logs hold of both, as `flaws.as_logged` gives it.
     """
     output_terms, feature_terms = terms
     if not output_terms and not feature_terms:
-        return sum_of([]), []
+        return sum_of([]), [], (sum_of([]), [])
     answers, outputs = _answer(teacher, carried)
     context = {**context, "index": carried.get("index")}
     shared = None if "teacher_inputs" in carried else carried["inputs"]
     both = ForwardPass(recording, answers, shared, outputs, context)
     kd_loss = _output_distances(output_terms, both, y_pred, sample_weight)
     weight = one_weight(sample_weight)
-    return kd_loss, [(term, as_term(term.distance(both, weight))) for term in feature_terms]
+    feature_loss = [(term, as_term(term.distance(both, weight))) for term in feature_terms]
+    said = outputs if teacher is not None else [outputs, carried.get("teacher_features", ())]
+    return kd_loss, feature_loss, as_logged(kd_loss, feature_loss, output_terms, said, y_pred)
 
 
 def _answer(teacher, carried):
@@ -69,6 +73,7 @@ def _answer(teacher, carried):
         return features, carried.get("teacher_outputs")
     inputs = own_inputs(carried.get("teacher_inputs", carried["inputs"]), teacher)
     check_preprocessed(teacher, inputs, "teacher")
+    check_shapes(inputs, teacher, "teacher")
     with Recording() as recording, modes_kept(teacher), without_graph():
         outputs = teacher(inputs, training=False)
     return recording, outputs

@@ -14,6 +14,13 @@ def check_layers(layers):
             "`layers` must be a dict {student_layer: teacher_layer} with at least one pair. "
             f"Received: layers={layers!r}"
         )
+    names = [name for pair in layers.items() for name in pair]
+    wrong = [name for name in names if not isinstance(name, str) and not hasattr(name, "layer")]
+    if wrong:
+        raise TypeError(
+            "`layers` must name layers, by names, paths or keras_kd.features.Tap. "
+            f"Received: layers={layers!r}, where {wrong[0]!r} is neither"
+        )
     return dict(layers)
 
 
@@ -53,6 +60,12 @@ def check_given(loss, teacher_value, student_value):
     for leaf in leaves:
         if isinstance(leaf, str | bytes):
             raise TypeError(f"{name} compares numbers. Received: {leaf!r}")
+        if not hasattr(leaf, "shape") and not hasattr(leaf, "__array__"):
+            raise TypeError(
+                f"{name} compares tensors, and a list is one of several tensors: make an array of "
+                f"it, np.array(...). Received: {leaf!r} in teacher="
+                f"{_shown(teacher_value)}, student={_shown(student_value)}"
+            )
 
 
 def _shown(value):

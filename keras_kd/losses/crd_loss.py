@@ -35,10 +35,10 @@ class CRDLoss(DistillationLoss):
     drew them from other classes. Their code's 1e-7 in the denominators is left out.
 
     Each sample's number travels with the data, `x={"inputs": x, "index": i}`. A number that is no
-    training sample's is an error where it can be read; in a compiled step it makes the loss NaN and
-    the batch is not remembered. A Distiller that validates with its teacher needs numbers there
-    too, and compares with what it remembers of the training samples that have them. Over several
-    replicas the first one's samples alone are remembered.
+    training sample's is an error: before training where `fit` is given arrays, else at the first
+    such batch, which is not remembered. A Distiller that validates with its teacher needs numbers
+    there too, and compares with what it remembers of the training samples that have them. Over
+    several replicas the first one's samples alone are remembered.
 
     Args:
         size: Number of training samples, N, at least 2.
@@ -115,6 +115,11 @@ class CRDLoss(DistillationLoss):
         nan = ops.full_like(values, float("nan"))
         return ops.where(part.knows(index), values, nan)
 
+    def check_arrays(self, labels: Any, index: Any, classes: int | None) -> None:
+        """Raises a ValueError if numbers of samples are beyond `size`."""
+        if index is not None:
+            self._check_index(index)
+
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         own = ("size", "negatives", "temperature", "momentum", "dim")
@@ -130,9 +135,9 @@ class CRDLoss(DistillationLoss):
             numbers = ops.convert_to_numpy(index)
         except (TypeError, NotImplementedError, ValueError):  # a symbol in a compiled step
             return
-        wrong = [int(number) for number in numbers if not 0 <= number < self.size]
-        if wrong:
+        wrong = numbers[(numbers < 0) | (numbers >= self.size)]
+        if wrong.size:
             raise ValueError(
                 f"`index` must hold the numbers of training samples, 0 to {self.size - 1} "
-                f"(`size` is {self.size}). Received: index with {wrong[:5]}"
+                f"(`size` is {self.size}). Received: index with {wrong[:5].tolist()}"
             )

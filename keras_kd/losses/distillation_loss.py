@@ -231,6 +231,14 @@ class DistillationLoss(HeldSettings):
         """The formula: one value per sample. A formula names what it asks for beside the two."""
         raise NotImplementedError
 
+    def check_arrays(self, labels: Any, index: Any, classes: int | None) -> None:
+        """Raises if arrays that `fit` was given hold what the formula has no place for.
+
+        Args:
+            labels, index: NumPy arrays, or None.
+            classes: The last axis of the outputs that labels belong to.
+        """
+
     def with_layers(self, layers: dict[Any, Any]) -> Self:
         """Returns this loss for other `layers`, all else the same."""
         other = type(self).__new__(type(self))

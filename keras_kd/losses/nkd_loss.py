@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_number
+from keras_kd.losses.formula.class_indices import check_classes
 from keras_kd.losses.formula.target_split import target_mask, target_split
 from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.typing import Tensor
@@ -38,7 +39,7 @@ class NKDLoss(TemperatureLoss):
 
     Raises:
         ValueError: If an argument is out of its range, the shapes do not fit, or labels are no
-            classes. A wrong label inside a compiled step cannot raise: the loss is NaN there.
+            classes: before training where `fit` is given arrays, else at the first such batch.
 
     Example:
 
@@ -77,6 +78,10 @@ class NKDLoss(TemperatureLoss):
         of_others = -ops.sum(ops.exp(teacher_others) * student_others, axis=-1)
         values = of_target + self.gamma * t * t * of_others
         return ops.where(known, values, ops.full_like(values, float("nan")))
+
+    def check_arrays(self, labels: Any, index: Any, classes: int | None) -> None:
+        """Raises a ValueError if labels are no classes."""
+        check_classes(self.name, labels, classes, self.ignore_class)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import keras
+import numpy as np
 
 from keras_kd.checks import check_flag, check_number
 from keras_kd.features.model_spec import input_spec_among, inspect_model
@@ -157,13 +158,13 @@ def _check_models(models):
 
 
 def _check_weights(weights, count):
-    weights = [1.0] * count if weights is None else list(weights)
-    if len(weights) != count:
+    weights = [1.0] * count if weights is None else weights
+    if np.ndim(weights) != 1 or len(weights) != count:
         raise ValueError(
             f"`weights` must be one number for each of the {count} models. "
             f"Received: weights={weights}"
         )
-    weights = [check_number("weights", weight, least=0.0) for weight in weights]
+    weights = [check_number("weights", weight, least=0.0) for weight in list(weights)]
     if not sum(weights):
         raise ValueError(f"`weights` must not all be 0. Received: weights={weights}")
     return [weight / sum(weights) for weight in weights]

@@ -45,6 +45,7 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
 
     Raises:
         TypeError: If the model is subclassed: its layers' order is then not known.
+        ValueError: If it is not built.
 
     Example:
 
@@ -62,6 +63,11 @@ def fold_batch_normalization(model: keras.Model) -> keras.Model:
         raise TypeError(
             "Only Functional and Sequential models tell which layer reads which. Received: "
             f"model '{getattr(model, 'name', model)}' of type {type(model).__name__}"
+        )
+    if not model.built:
+        raise ValueError(
+            "The model is not built: call it on a batch of data or give it a keras.Input. "
+            f"Received: model '{model.name}', built=False"
         )
     folds = _folds(model)
     if not folds:

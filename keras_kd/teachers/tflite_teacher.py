@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_kd.checks import local_path
+from keras_kd.checks import check_whole_number, local_path
 
 
 class TFLiteTeacher:
@@ -33,7 +33,7 @@ class TFLiteTeacher:
 
     Raises:
         ImportError: If `ai_edge_litert` is not installed.
-        TypeError, ValueError: If this is no such file, it has no such signature, or a batch is not
+        FileNotFoundError, TypeError, ValueError: If this is no such file, it has no such signature, or a batch is not
             what it takes.
 
     Example:
@@ -59,6 +59,12 @@ class TFLiteTeacher:
                 "A .tflite file runs in LiteRT: `pip install ai-edge-litert`."
             ) from error
         self.path = local_path("path", path)
+        if not self.path.exists():
+            raise FileNotFoundError(f"There is no such file. Received: path='{path}'")
+        if self.path.is_dir():
+            raise ValueError(f"`path` must be a LiteRT file. Received: path='{path}', a folder")
+        if num_threads is not None:
+            check_whole_number("num_threads", num_threads, least=1)
         content = self.path.read_bytes()
         if content[4:8] != b"TFL3":
             raise ValueError(

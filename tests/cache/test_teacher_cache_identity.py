@@ -246,3 +246,31 @@ def test_a_teacher_loaded_in_another_process_is_the_same(tmp_path):
     np.testing.assert_allclose(outputs(cache.label(x)), predicted(teacher, x), atol=1e-6)
     files = [str(tmp_path / name) for name in ("teacher.keras", "cache", "x.npy")]
     subprocess.run([sys.executable, "-c", LOADED, *files], check=True, timeout=300)
+
+
+class Own(keras.Model):
+    """A teacher without a config, whose answers depend on more than weights."""
+
+    def __init__(self, power):
+        super().__init__()
+        self.scores, self.power = keras.layers.Dense(3), power
+
+    def call(self, x):
+        return self.scores(x) ** self.power
+
+    def get_config(self):
+        raise NotImplementedError
+
+
+def own(power):
+    model = Own(power)
+    model(np.ones((1, 1)))
+    model.set_weights([np.ones((1, 3)), np.arange(3.0)])
+    return model
+
+
+def test_a_model_of_the_users_own_class_is_known_by_its_answers_too(tmp_path):
+    TeacherCache(tmp_path, own(1), dtype="float32").label(numbers(20))
+    assert len(TeacherCache(tmp_path, own(1), dtype="float32").label(numbers(20))) == 20
+    with pytest.raises(ValueError, match=r"of another teacher.*Received: 'own.*first 16 examples"):
+        TeacherCache(tmp_path, own(2), dtype="float32").label(numbers(20))

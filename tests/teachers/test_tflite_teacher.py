@@ -118,3 +118,8 @@ def test_what_is_no_such_file_is_refused(exported, tmp_path):
         TFLiteTeacher(tmp_path / "missing.tflite")
     with pytest.raises(ValueError, match=r"Received: signature='train'. Available: \['"):
         TFLiteTeacher(exported[1], signature="train")
+
+
+def test_threads_are_at_least_one(exported):
+    with pytest.raises(ValueError, match="Received: num_threads=0"):
+        TFLiteTeacher(exported[1], num_threads=0)

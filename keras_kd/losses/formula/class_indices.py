@@ -52,6 +52,29 @@ def class_indices(name, labels, logits):
     return ops.cast(indices, "int32"), known
 
 
+def check_classes(name, labels, classes, ignored):
+    """Raises a ValueError if an array of class numbers holds one that is no class.
+
+    Args:
+        name: The loss' name, for the message.
+        labels: An array; rows, which may be soft, and None are not looked at.
+        classes: How many there are.
+        ignored: A number that is allowed, or None.
+    """
+    if labels is None or labels.dtype.kind not in "iu":
+        return
+    wrong = (labels < 0) | (labels >= classes)
+    if ignored is not None:
+        wrong &= labels != ignored
+    if wrong.any():
+        raise ValueError(
+            f"{name}: labels must be classes from 0 to {classes - 1}"
+            + ("" if ignored is None else f", or ignore_class={ignored}")
+            + f". Received: labels with {np.unique(labels[wrong])[:5].tolist()}, first in example "
+            f"{np.argwhere(wrong)[0][0]}"
+        )
+
+
 def _numbers(labels, classes):
     known = ops.logical_and(labels >= 0, labels < classes)
     indices = ops.cast(labels, "int32")
