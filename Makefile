@@ -14,7 +14,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test test-times test-torch pages notebooks test-all coverage lint dist clean
+.PHONY: demo test test-times test-torch pages notebooks test-all attacks coverage lint dist clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -44,6 +44,12 @@ test-all: .venv/test.stamp .venv/torch.stamp
 	$(PYTEST) --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m core tests
 	$(ON_TORCH) -m core tests
+
+## Kills, damage, forgeries, meeting writers and wrong calls, on both backends: benchmarks/attacks.md.
+attacks: .venv/test.stamp
+	KERAS_KD_ATTACKS=.venv/attacks_tensorflow.json $(PYTEST) tests/attacks
+	KERAS_BACKEND=jax KERAS_KD_ATTACKS=.venv/attacks_jax.json $(PYTEST) -m core tests/attacks
+	$(BIN)/python benchmarks/attacks.py .venv/attacks_tensorflow.json .venv/attacks_jax.json
 
 ## Which lines of keras_kd the tests run, on both backends together; the slow ones are among them.
 coverage: .venv/test.stamp

@@ -168,7 +168,9 @@ class Bench:
         file = self.cache / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
         if not file.exists():
             start = time.perf_counter()
-            backup = keras.callbacks.BackupAndRestore(file.with_suffix(".backup"))
+            backup = keras.callbacks.BackupAndRestore(
+                file.with_suffix(".backup"), double_checkpoint=True
+            )
             trained = train(backup)
             model = self._build(recipe, kind, "float32")
             model.set_weights(trained.get_weights())

@@ -50,9 +50,13 @@ def save_aside(save, path):
             os.replace(file, path.with_name(file.name))
 
 
-def is_own_file(path):
-    """Returns whether a path is of a file, or of none yet, that `save_aside` can write."""
-    return isinstance(path, str | os.PathLike) and not is_remote(path) and not os.path.isdir(path)
+def save_safely(save, filepath, overwrite=True, *args, **kwargs):
+    """Calls Keras' `save` or `save_weights` of a model, by `save_aside` where that is possible."""
+    is_path = isinstance(filepath, str | os.PathLike)
+    if not overwrite or not is_path or is_remote(filepath) or os.path.isdir(filepath):
+        save(filepath, overwrite, *args, **kwargs)
+    else:
+        save_aside(lambda path: save(path, True, *args, **kwargs), filepath)
 
 
 @contextlib.contextmanager

@@ -75,7 +75,7 @@ class Filling:
         for number, window in zip(numbers, windows, strict=True):
             for view in sorted(view for each, view in places if each == number):
                 seal, seen = self.shards.seal(view, number), self.source.seen(window, view)
-                if seal is not None and content_digest(seen) != seal["seen_first"]:
+                if seal is not None and content_digest(seen) != seal.get("seen_first"):
                     first = number * self.size
                     raise ValueError(_other_augmentation(view, first, rows_of(seen)))
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-
 import keras
 
-from keras_kd.aside import is_own_file, save_aside
+from keras_kd.aside import save_safely
 from keras_kd.callbacks.distiller_callback import DistillerCallback
 
 
@@ -47,11 +45,7 @@ class _Saved:
         self._model = model
 
     def save(self, filepath, overwrite):
-        self._save(functools.partial(self._model.save, overwrite=overwrite), filepath)
+        save_safely(self._model.save, filepath, overwrite)
 
     def save_weights(self, filepath, overwrite):
-        self._save(functools.partial(self._model.save_weights, overwrite=overwrite), filepath)
-
-    @staticmethod
-    def _save(save, filepath):
-        save_aside(save, filepath) if is_own_file(filepath) else save(filepath)
+        save_safely(self._model.save_weights, filepath, overwrite)

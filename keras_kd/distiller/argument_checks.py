@@ -15,7 +15,7 @@ _RESERVED = ("alpha", "kd_loss", "loss", "student_loss", "temperature")
 _TORCH_MODULE = "torch.nn.modules.module.Module"
 NO_BATCH = (
     "The data yield no batch, so there is nothing to train on or to evaluate: give at least one "
-    "example, and a fresh data set where the last one is used up."
+    "example, and a fresh data set where the last one is used up. Received: no batch"
 )
 
 

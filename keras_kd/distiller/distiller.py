@@ -10,7 +10,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from keras_kd.aside import is_own_file, save_aside
+from keras_kd.aside import save_safely
 from keras_kd.distiller import argument_checks
 from keras_kd.distiller.awaited_shapes import AwaitedShapes
 from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
@@ -343,11 +343,11 @@ class Distiller(
         A file that is there already stays until the new one is whole.
         """
         check_keeps_teacher(filepath)
-        given = inspect.signature(keras.Model.save).bind(self, filepath, *args, **kwargs).arguments
-        if given.get("overwrite", True) and is_own_file(filepath):
-            save_aside(lambda path: super(Distiller, self).save(path, *args, **kwargs), filepath)
-        else:
-            super().save(filepath, *args, **kwargs)
+        save_safely(super().save, filepath, *args, **kwargs)
+
+    def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Keras' `save_weights`, the teacher's too; as for `save`, a file stays until then."""
+        save_safely(super().save_weights, filepath, *args, **kwargs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
         """Exports the student, as `distiller.student.export` does; see also `export_student`."""

@@ -28,7 +28,8 @@ class FittingModel(keras.Model):
         argument_checks.check_fitted_batches(losses, *args, **kwargs)
         given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
         carried = {} if given.get("x") is None else self._unpack(given["x"])
-        check_arrays(self.output_terms, self.feature_terms, carried, given.get("y"))
+        beside = (given.get("y"), given.get("sample_weight"))
+        check_arrays(self.output_terms, self.feature_terms, carried, *beside)
         with alone_with(self.teacher):
             follow_weights(self._untracked.running, self.teacher)
         whole = argument_checks.same_length()

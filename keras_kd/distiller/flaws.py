@@ -48,7 +48,8 @@ def as_logged(kd_loss, feature_loss, output_terms, answers, y_pred):
 
 
 def _are_numbers(structure):
-    leaves = [ops.convert_to_tensor(leaf) for leaf in keras.tree.flatten(structure)]
+    leaves = [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
+    leaves = [ops.convert_to_tensor(leaf) for leaf in leaves]
     leaves = [leaf for leaf in leaves if keras.backend.is_float_dtype(leaf.dtype)]
     if not leaves:
         return ops.convert_to_tensor(True)
@@ -100,7 +101,7 @@ def _blame(distiller, where):
     )
 
 
-def check_arrays(output_terms, feature_terms, carried, labels):
+def check_arrays(output_terms, feature_terms, carried, labels, sample_weight):
     """Raises before training if arrays hold labels or numbers that a loss has no place for.
 
     Args:
@@ -108,12 +109,15 @@ def check_arrays(output_terms, feature_terms, carried, labels):
         feature_terms: The terms that look inside.
         carried: What `x` of `fit` holds, by name.
         labels: `y` of `fit`.
+        sample_weight: Weights, of which 0 lets a label be anything.
     """
     index = carried.get("index")
     index = index if isinstance(index, np.ndarray) else None
     for term in output_terms:
-        of_term = None if labels is None else term.part_of(labels)
+        of_term = None if labels is None or sample_weight is not None else term.part_of(labels)
         of_term = of_term if isinstance(of_term, np.ndarray) else None
+        if of_term is not None and of_term.shape[1:] not in ((), (1,)):  # masks may leave some out
+            of_term = None
         term.loss.check_arrays(of_term, index, term.classes)
     for term in feature_terms:
         term.loss.check_arrays(None, index, None)

@@ -78,6 +78,7 @@ def export_student(
 
     Example:
 
+    >>> import tempfile
     >>> student = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
     >>> path = tempfile.mkdtemp() + "/student.keras"
     >>> result = export_student(student, path)  # doctest: +ELLIPSIS

@@ -30,15 +30,22 @@ def check_shapes(inputs, model, role):
     """
     wanted = [tuple(tensor.shape) for tensor in keras.tree.flatten(getattr(model, "inputs", []))]
     given = [getattr(leaf, "shape", None) for leaf in keras.tree.flatten(inputs)]
-    if len(wanted) != len(given) or None in given:
+    known = [shape is not None and getattr(shape, "rank", 0) is not None for shape in given]
+    if len(wanted) != len(given) or not all(known):
         return
     for theirs, found in zip(wanted, map(tuple, given), strict=True):
-        sizes = zip(theirs[1:], found[1:], strict=False)
-        differ = any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in sizes)
-        if len(theirs) == len(found) and differ:
+        if not _fit(theirs, found):
             raise ValueError(
                 f"The {role} takes inputs of another shape than it is given: data for two models "
                 "of different inputs are x={'inputs': x, 'teacher_inputs': x}, what the student "
                 f"takes and what the teacher does. Received: inputs of shape {found}, {role} "
                 f"'{model.name}' of {theirs}"
             )
+
+
+def _fit(wanted, found):
+    if len(wanted) != len(found):  # Keras adds a last axis of one to what lacks it, or drops it
+        longer, shorter = sorted((wanted, found), key=len, reverse=True)
+        return len(longer) == len(shorter) + 1 and longer[-1] == 1
+    sizes = zip(wanted[1:], found[1:], strict=True)
+    return not any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in sizes)

@@ -33,8 +33,8 @@ class TFLiteTeacher:
 
     Raises:
         ImportError: If `ai_edge_litert` is not installed.
-        FileNotFoundError, TypeError, ValueError: If this is no such file, it has no such signature, or a batch is not
-            what it takes.
+        FileNotFoundError, TypeError, ValueError: If this is no such file, it has no such
+            signature, or a batch is not what it takes.
 
     Example:
 

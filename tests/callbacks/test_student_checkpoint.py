@@ -76,7 +76,7 @@ class Half:
     def __init__(self, content):
         self.content = content
 
-    def __call__(self, path, **_):
+    def __call__(self, path, *_, **__):
         with open(path, "wb") as file:
             file.write(self.content[: len(self.content) // 2])
         raise KeyboardInterrupt
@@ -102,7 +102,7 @@ def test_a_distiller_keeps_its_file_until_the_next_is_whole(tmp_path, monkeypatc
     model.save(path)
     before = path.read_bytes()
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(keras.Model, "save", lambda self, path, **_: Half(before)(path))
+        patched.setattr(keras.Model, "save", lambda self, path, *_, **__: Half(before)(path))
         model.save(path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
     model.save(path, overwrite=True)

@@ -132,3 +132,13 @@ def test_numbers_beyond_a_memory(wrong):
         model.fit(x, Y, verbose=0)
     with pytest.raises(ValueError, match=r"CRDLoss was given.*batch 2 of epoch 0"):
         fit(model, x)
+
+
+def test_labels_that_count_for_nothing_may_be_anything():
+    labels = Y.copy()
+    labels[9] = -1
+    weights = np.where(labels < 0, 0.0, 1.0)
+    model = Distiller(net(), net(8, seed=1), alpha=0.0, kd_loss=DKDLoss())
+    model.compile("sgd", **COMPILED)
+    history = model.fit(X, labels, sample_weight=weights, verbose=0).history
+    assert np.isfinite(history["kd_loss"]).all()

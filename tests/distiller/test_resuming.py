@@ -90,9 +90,14 @@ def test_model_checkpoint_holds_all_that_a_resumed_run_needs(tmp_path):
 def test_backup_and_restore_goes_on_after_a_kill(tmp_path):
     backup = tmp_path / "backup"
     with pytest.raises(KeyboardInterrupt):
-        fit(distiller(), 4, keras.callbacks.BackupAndRestore(backup), Killed())
+        fit(
+            distiller(),
+            4,
+            keras.callbacks.BackupAndRestore(backup, double_checkpoint=True),
+            Killed(),
+        )
     resumed = distiller()
-    history = fit(resumed, 4, keras.callbacks.BackupAndRestore(backup))
+    history = fit(resumed, 4, keras.callbacks.BackupAndRestore(backup, double_checkpoint=True))
     assert_same_end(resumed, history, unbroken())
 
 
