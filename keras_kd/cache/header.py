@@ -36,7 +36,7 @@ def check_header(found, file):
         )
 
 
-def check_examples(found, file) -> int:
+def check_examples(found, file):
     """Returns the number of examples, or raises an OSError that names the file."""
     examples = found.get("examples") if isinstance(found, dict) else None
     if not _is_whole(examples, 1, 2**62):

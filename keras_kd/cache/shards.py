@@ -134,9 +134,12 @@ class Shards:
             view: The view, which is complete.
             size: Examples in a shard.
         """
-        for number in range(-(-self.examples // size)):
+        examples = self.examples or 0
+        for number in range(-(-examples // size)):
             file, seal = self.file(view, number), self.seal(view, number)
-            expected = min(size, self.examples - number * size)
+            expected = min(size, examples - number * size)
+            if seal is None:
+                raise _damaged(file, "a seal", "none")
             if seal["examples"] != expected:
                 raise _damaged(file, f"{expected} examples", f"{seal['examples']} examples")
             found = _checksum(file)
