@@ -2,5 +2,6 @@
 
 from keras_kd.evaluation.compare import compare
 from keras_kd.evaluation.comparison import Comparison
+from keras_kd.evaluation.difference import Difference
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "Difference", "compare"]

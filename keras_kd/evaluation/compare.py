@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from keras_kd.evaluation.classification import (
 )
 from keras_kd.evaluation.comparison import Comparison
 from keras_kd.evaluation.find_task import find_task
+from keras_kd.evaluation.kinds import by_name, differences
 from keras_kd.evaluation.model_cost import measure_cost
 from keras_kd.evaluation.multilabel import label_logits, multilabel_scores
 from keras_kd.evaluation.predictions import predict_all
@@ -29,7 +31,10 @@ _TASKS = {
 
 
 def compare(
-    models: dict[str, keras.Model], data: Any, *, reference: keras.Model | str | None = None
+    models: Mapping[str, keras.Model | Sequence[keras.Model]],
+    data: Any,
+    *,
+    reference: keras.Model | str | None = None,
 ) -> Comparison:
     """Evaluates models side by side: quality, agreement with a reference, size and speed.
 
@@ -47,8 +52,14 @@ def compare(
     probabilities if all of them, over the whole data, lie in [0, 1] and (where classes exclude
     one another) each row sums to 1 within 1e-2.
 
+    Several models of one kind, the same recipe from several seeds, come as a list. The table then
+    has means and standard deviations, and each list is held against those before it, seed by seed
+    and example by example: `"BETTER"`, `"WORSE"` or `"NOT TOLD APART"` by the 95 % interval of the
+    paired difference in accuracy (for regression in MAE), a bootstrap over seeds and examples.
+
     Args:
-        models: Built Keras models with one output, by the names they shall have in the table.
+        models: Built Keras models with one output, or lists of at least two, all of one length,
+            by the names they shall have in the table.
         data: A batched `tf.data.Dataset`, a `keras.utils.PyDataset` or arrays `(x, y)`, with
             sample weights, which count in all figures of quality, or without. The outputs of all
             models are held in memory.
@@ -56,7 +67,7 @@ def compare(
             (for regression: the distance) refer to; typically the teacher.
 
     Returns:
-        A `Comparison`; print it, or see its `rows`.
+        A `Comparison`; print it, or see its `rows`, one a model, and its `differences`.
 
     Raises:
         ValueError: If a model is unbuilt, has more than one output or gives NaN; if outputs of
@@ -76,6 +87,8 @@ def compare(
         >>> [row["parameters"] for row in comparison.rows]
         [27, 771]
     """
+    _check_dict(models)
+    models, kinds = by_name(models)
     _check_models(models)
     name, others = _find_reference(models, reference)
     predictions = predict_all({**models, **others}, data)
@@ -93,15 +106,22 @@ def compare(
         }
         for key, model in models.items()
     ]
-    return Comparison(rows, task=task, reference=name, examples=len(targets))
+    found = differences(task, kinds, targets, outputs, weights)
+    examples = len(targets)
+    return Comparison(
+        rows, task=task, reference=name, examples=examples, kinds=kinds, differences=found
+    )
 
 
-def _check_models(models):
+def _check_dict(models):
     if not isinstance(models, dict) or not models:
         raise ValueError(
             "A dict of at least one model by name was expected, such as "
             f'`{{"student": student}}`. Received: models={models}'
         )
+
+
+def _check_models(models):
     for name, model in models.items():
         if not isinstance(name, str):
             raise ValueError(f"Names of models are strings. Received: name={name!r}")

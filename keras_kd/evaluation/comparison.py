@@ -5,9 +5,12 @@ from __future__ import annotations
 import html
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from keras_kd.checks import local_path
+from keras_kd.evaluation.difference import Difference
+from keras_kd.evaluation.kinds import summaries
 from keras_kd.evaluation.plots import draw, draw_png
 from keras_kd.evaluation.report import html_page, html_table
 from keras_kd.evaluation.tables import columns
@@ -21,6 +24,8 @@ class Comparison:
         task: `"classification"`, `"multilabel"` or `"regression"`.
         reference: Name of the model that agreement and distance refer to, or `None`.
         examples: Number of examples, or `None`.
+        kinds: Names of rows by kind, where several models are of one; none by default.
+        differences: The `Difference`s between kinds.
 
     Attributes:
         rows: One dict a model, in the order given. Plain numbers in base units (fractions, bytes,
@@ -36,6 +41,11 @@ class Comparison:
         task: See above.
         reference: See above.
         examples: See above.
+        kinds: See above.
+        differences: One `Difference` for each two kinds: `model`, `against`, `figure`, `mean`,
+            `low`, `high`, `verdict`.
+        summaries: One dict a kind or single model: means over the rows of a kind, with the standard
+            deviation of `accuracy` as `accuracy_sd`, and so on; latencies are medians.
 
     Example:
         >>> from keras_kd.evaluation import Comparison
@@ -53,8 +63,13 @@ class Comparison:
         task: str,
         reference: str | None = None,
         examples: int | None = None,
+        kinds: dict[str, list[str]] | None = None,
+        differences: Sequence[Difference] = (),
     ) -> None:
         self.rows = rows
+        self.kinds = kinds or {}
+        self.differences = list(differences)
+        self.summaries = summaries(rows, self.kinds)
         self.task = task
         self.reference = reference
         self.examples = examples
@@ -62,16 +77,25 @@ class Comparison:
     def to_markdown(self) -> str:
         """The table in Markdown; a dash stands for what does not apply.
 
+        Kinds of several models are one line, mean ± standard deviation; what tells them apart
+        stands below the table.
+
         Returns:
             The text, without a line break at its end.
         """
         shown = columns(self.task, self.rows)
         lines = [["Model", *(column.head for column in shown)]]
-        for row in self.rows:
+        for row in self.summaries:
             name = row["model"].replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
             lines.append([name, *(column.text(row) for column in shown)])
         head, *rows = ["| " + " | ".join(line) + " |" for line in lines]
-        return "\n".join([head, "|:--|" + "--:|" * len(shown), *rows])
+        told = ["", *self.verdicts()] if self.differences else []
+        return "\n".join([head, "|:--|" + "--:|" * len(shown), *rows, *told])
+
+    def verdicts(self) -> list[str]:
+        """A sentence for each two kinds: which does better, by how much, how surely."""
+        heads = {column.key: column for column in columns(self.task, self.rows)}
+        return [_sentence(each, heads[each.figure]) for each in self.differences]
 
     def to_html(self, path: str | os.PathLike) -> pathlib.Path:
         """Writes a page with table and plots in one file that needs no other.
@@ -115,7 +139,8 @@ class Comparison:
         return html.escape(", ".join(parts))
 
     def _repr_html_(self):
-        return html_table(columns(self.task, self.rows), self.rows)
+        told = "".join(f"\n<p>{html.escape(line)}</p>" for line in self.verdicts())
+        return html_table(columns(self.task, self.rows), self.summaries) + told
 
     def __str__(self) -> str:
         return self.to_markdown()
@@ -123,3 +148,18 @@ class Comparison:
     def __repr__(self) -> str:
         names = [row["model"] for row in self.rows]
         return f"Comparison(task={self.task!r}, models={names}, reference={self.reference!r})"
+
+
+def _sentence(difference, column):
+    """What a `Difference` says, in the unit of its column."""
+    scale, unit = (100.0, " points") if column.head.endswith("(%)") else (1.0, "")
+    digits = ".2f" if unit else "#.3g"
+    mean, low, high = (
+        f"{scale * value:+{digits}}" for value in (difference.mean, difference.low, difference.high)
+    )
+    figure = column.head.removesuffix(" (%)")
+    figure = figure if figure.isupper() else figure.lower()
+    return (
+        f"{difference.model} against {difference.against}: {difference.verdict}, {figure} "
+        f"{mean}{unit} (95 % interval {low} to {high}, {difference.seeds} paired models)."
+    )

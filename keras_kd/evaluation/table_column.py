@@ -31,6 +31,9 @@ class Column:
         value = row.get(self.key)
         if value is None:
             return DASH
+        spread = row.get(f"{self.key}_sd")
+        if spread is not None:
+            return f"{self.text_of(value)} ± {self.text_of(spread)}"
         if self.detail is None:
             return self.text_of(value)
         return f"{self.text_of(value)} (p95 {self.text_of(row[self.detail])})"
