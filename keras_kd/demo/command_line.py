@@ -82,8 +82,9 @@ def _new_folder(options):
 def _parse(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m keras_kd",
-        description="Trains a teacher, trains the same small student alone and distilled, exports "
-        "the distilled student, runs every export, and writes a report to runs/<dataset>/.",
+        description="Trains a teacher; trains the same small student alone on few labels, on these "
+        "and what the teacher says of all images, and on all labels; exports the distilled "
+        "student, runs every export, and writes a report to runs/<dataset>/.",
     )
     parser.add_argument(
         "--dataset",
@@ -93,7 +94,18 @@ def _parse(arguments):
     )
     parser.add_argument("--data-dir", help="the folder TFDS keeps its sets in")
     parser.add_argument("--epochs", type=_count, help="for every net (default: by the set's size)")
-    parser.add_argument("--seeds", type=_count, default=3, help="students of each kind (default 3)")
+    parser.add_argument("--seeds", type=_count, default=5, help="students of each kind (default 5)")
+    parser.add_argument(
+        "--labels",
+        type=_count_or_all,
+        default=100,
+        help="how many images are labelled for the students, or 'all' (default 100)",
+    )
+    parser.add_argument(
+        "--student-width",
+        type=_count,
+        help="units or channels of the student (default 16 on tiny images, else 8)",
+    )
     parser.add_argument(
         "--temperature", type=_checked(check_temperature), default=4.0, help="above 0 (default 4)"
     )
@@ -105,6 +117,10 @@ def _parse(arguments):
     )
     parser.add_argument("--out", help="a new folder (default: runs/<dataset>)")
     return parser.parse_args(arguments)
+
+
+def _count_or_all(text):
+    return None if text == "all" else _count(text)
 
 
 def _count(text):

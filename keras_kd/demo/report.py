@@ -1,33 +1,32 @@
 """What the demo writes of a run."""
 
-import numpy as np
-
 from keras_kd import compare
+from keras_kd.evaluation import Comparison
 from keras_kd.evaluation.run_report import Section, markdown_table, write_report
 from keras_kd.evaluation.table_column import milliseconds, size
 
 
 def write_demo_report(run, interrupted=False):
     """Writes the report of what a `Run` has finished, and prints its table."""
-    if not run.models:
+    models = _finished(run)
+    if not models:
         return
-    compared = compare(
-        run.models, run.test, reference="teacher" if "teacher" in run.models else None
-    )
-    table = [*_summary(compared.rows), *_export_rows(run.exports)]
+    compared = compare(models, run.test, reference="teacher" if "teacher" in models else None)
+    table = [*_summary(compared.summaries), *_export_rows(run.exports)]
     compared.plot(run.folder / "comparison.png")
     options = run.options
     text = (
-        f"{len(run.data.test)} test examples, {run.epochs} epochs, "
+        f"{len(run.data.test):,} test images, {run.epochs} epochs of {run.steps} steps, "
         f"temperature {options.temperature:g}, alpha {options.alpha:g}. Mean and standard "
-        "deviation over the students' seeds; the teacher is one net. Agreement: share of "
-        "examples on which a model decides as the teacher does. Latency: median of one "
-        "example, of exports in their own runtime."
+        "deviation over the students' seeds, each with labelled images of its own; the teacher is "
+        "one net. Agreement: share of examples on which a model decides as the teacher does. "
+        "Latency: median of one example, of exports in their own runtime."
     )
     if interrupted:
         text += " The run was interrupted; what it had finished is here."
+    verdicts = compared.verdicts() or ["The students are not finished."]
     sections = [
-        Section("Result", f"{_verdict(compared.rows)} {text}", table),
+        Section("Result", " ".join([*verdicts, text]), table),
         Section("Every model", "", _cells(compared), run.folder / "comparison.png"),
     ]
     if run.exports:
@@ -44,40 +43,34 @@ def write_demo_report(run, interrupted=False):
         ]
         sections.append(Section("Exports against the student they came from", "", lines))
     paths = write_report(run.folder, f"Distillation on {run.data.name}", sections)
-    print(f"\n{markdown_table(table)}\n\n{_verdict(compared.rows)}")
+    print("\n".join(["", markdown_table(table), "", *verdicts]))
     print("Written: " + ", ".join(str(path) for path in (*paths, run.folder / "models")))
 
 
-def _kinds(rows):
-    kinds = {}
-    for row in rows:
-        kinds.setdefault(row["model"].split(",")[0], []).append(row)
-    return kinds
+def _finished(run):
+    """Returns teacher and students for `compare`: as many of each kind as all kinds have."""
+    models = {} if run.teacher is None else {"teacher": run.teacher}
+    count = min((len(run.students.get(kind, ())) for kind in run.kinds), default=0)
+    for kind, name in run.kinds.items():
+        students = run.students.get(kind, [])[: count or None]
+        if len(students) > 1 and count > 1:
+            models[name] = students
+        elif students:  # one seed tells nothing of a kind
+            models[name] = students[0]
+    return models
 
 
-def _summary(rows):
-    table = [
-        [
-            "Model",
-            "Accuracy %",
-            "Macro F1 %",
-            "Agreement %",
-            "Parameters",
-            "File size",
-            "Latency ms",
-        ]
-    ]
-    for kind, found in _kinds(rows).items():
+def _summary(summaries):
+    heads = ["Model", "Accuracy %", "Macro F1 %", "Agreement %", "Parameters", "File size"]
+    table = [[*heads, "Latency ms"]]
+    for row in summaries:
         table.append(
             [
-                kind,
-                *(
-                    _mean_and_sd([row.get(key) for row in found])
-                    for key in ("accuracy", "f1", "agreement")
-                ),
-                f"{found[0]['parameters']:,}",
-                size(found[0]["size_bytes"]),
-                milliseconds(np.median([row["latency_ms_batch1"] for row in found])),
+                row["model"],
+                *(_mean_and_sd(row, key) for key in ("accuracy", "f1", "agreement")),
+                f"{row['parameters']:,.0f}",
+                size(row["size_bytes"]),
+                milliseconds(row["latency_ms_batch1"]),
             ]
         )
     return table
@@ -98,35 +91,17 @@ def _export_rows(exports):
     ]
 
 
-def _verdict(rows):
-    kinds = _kinds(rows)
-    if not {"student alone", "student distilled"} <= set(kinds):
-        return "The students are not finished."
-    alone, distilled = (
-        100 * np.array([row["accuracy"] for row in kinds[f"student {kind}"]])
-        for kind in ("alone", "distilled")
-    )
-    pairs = min(len(alone), len(distilled))
-    gains = distilled[:pairs] - alone[:pairs]
-    spread = gains.std(ddof=1) / np.sqrt(pairs) if pairs > 1 else np.inf
-    said = f"{gains.mean():+.2f} points over {pairs} paired seeds"
-    if abs(gains.mean()) <= 2 * spread:
-        return f"Distilling made no clear difference to accuracy: {said}."
-    return f"Distilling {'helped' if gains.mean() > 0 else 'did harm'}: {said}."
-
-
-def _mean_and_sd(values):
-    if None in values:
+def _mean_and_sd(row, key):
+    if row.get(key) is None:
         return "-"
-    values = 100 * np.array(values)
-    sd = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
-    return f"{values.mean():.2f}{sd}"
+    spread = row.get(f"{key}_sd")
+    return f"{100 * row[key]:.2f}" + ("" if spread is None else f" ± {100 * spread:.2f}")
 
 
 def _cells(compared):
-    lines = compared.to_markdown().splitlines()
+    rows = Comparison(compared.rows, task=compared.task).to_markdown().splitlines()
     return [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for index, line in enumerate(lines)
+        for index, line in enumerate(rows)
         if index != 1
     ]
