@@ -1,15 +1,21 @@
 """The demo, as a user runs it."""
 
+import argparse
 import os
 import signal
 import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
+import tensorflow as tf
 
+from keras_kd.data import digits
 from keras_kd.demo import command_line
 from keras_kd.demo.command_line import main
+from keras_kd.demo.report import write_demo_report
+from keras_kd.demo.run import Run
 
 QUICK = ["--epochs", "1", "--seeds", "1"]
 DATA_DIR = os.environ.get("KERAS_KD_DATA_DIR")
@@ -23,6 +29,7 @@ def test_the_demo_leaves_models_exports_and_a_report(tmp_path, capsys):
         "teacher.keras",
         "student_alone_seed_0.keras",
         "student_distilled_seed_0.keras",
+        "student_all_labels_seed_0.keras",
         "student_saved_model",
         "student_float32.tflite",
         "student_float16.tflite",
@@ -33,7 +40,14 @@ def test_the_demo_leaves_models_exports_and_a_report(tmp_path, capsys):
     assert "http" not in page.replace("http-equiv", "")  # self-contained
     table = (out / "report.md").read_text()
     printed = capsys.readouterr().out
-    for row in ("teacher", "student alone", "student distilled", "student as TFLite int8"):
+    few = "student, 100 labels"
+    for row in (
+        "teacher",
+        few,
+        f"{few} + teacher",
+        "student, all labels",
+        "student as TFLite int8",
+    ):
         assert f"| {row} " in table
         assert f"| {row} " in printed
     student = keras.saving.load_model(out / "models" / "student_distilled_seed_0.keras")
@@ -57,7 +71,15 @@ def test_a_wrong_name_lists_what_exists(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--temperature", "0"], ["--alpha", "1.5"], ["--epochs", "0"], ["--seeds", "x"], ["--nope"]],
+    [
+        ["--temperature", "0"],
+        ["--alpha", "1.5"],
+        ["--epochs", "0"],
+        ["--seeds", "x"],
+        ["--labels", "0"],
+        ["--student-width", "wide"],
+        ["--nope"],
+    ],
 )
 def test_bad_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit, match="2"):
@@ -71,6 +93,40 @@ def test_help_explains(capsys):
     assert "--temperature" in capsys.readouterr().out
 
 
+@pytest.fixture
+def run(tmp_path):
+    options = argparse.Namespace(
+        epochs=1, labels=23, student_width=4, alpha=0.1, temperature=2.0, seeds=2
+    )
+    return Run(digits(), tmp_path, options)
+
+
+def test_some_images_of_every_class_are_labelled_and_the_same_for_all_kinds(run):
+    x, y = run.data.arrays("train")
+    told = tf.data.Dataset.from_tensor_slices(({"inputs": x, "teacher_outputs": x[:, 0, :, 0]}, y))
+    few = run.training_data("alone", 7).unbatch().take(23)
+    labels = [int(label) for _, label in few.as_numpy_iterator()]
+    counts = np.bincount(labels, minlength=10)
+    assert sorted(counts) == [2] * 7 + [3] * 3
+    all_told = run.training_data("distilled", 7, told).unbatch().take(len(x))
+    shown = [(e["inputs"], int(label)) for e, label in all_told.as_numpy_iterator()]
+    kept = {image.tobytes(): label for image, label in shown if label >= 0}
+    assert kept == {image.tobytes(): int(y) for image, y in few.as_numpy_iterator()}
+    assert len({image.tobytes() for image, _ in shown}) == len({each.tobytes() for each in x})
+    others = run.training_data("alone", 8).unbatch().take(23)
+    assert {image.tobytes() for image, _ in others.as_numpy_iterator()} != set(kept)
+
+
+def test_a_report_of_two_seeds_says_which_is_better(run, capsys):
+    run.students = {kind: [run.student(), run.student()] for kind in run.kinds}
+    assert run.students["alone"][0].get_layer("hidden1").units == 4
+    run.teacher = run.student()
+    write_demo_report(run)
+    printed = capsys.readouterr().out
+    assert "student, 23 labels + teacher against student, 23 labels: " in printed
+    assert "TOLD APART" in printed and "2 paired models" in (run.folder / "report.md").read_text()
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_leaves_what_is_finished(tmp_path, monkeypatch, capsys):
     import keras_kd
@@ -80,7 +136,8 @@ def test_an_interrupted_run_leaves_what_is_finished(tmp_path, monkeypatch, capsy
 
     monkeypatch.setattr(keras_kd, "export_student", interrupted)
     out = tmp_path / "run"
-    assert main([*QUICK, "--out", str(out)]) == 130
+    assert main([*QUICK, "--labels", "all", "--out", str(out)]) == 130
+    assert "| student distilled " in (out / "report.md").read_text()
     assert "was interrupted" in (out / "report.md").read_text()
     assert (out / "models" / "teacher.keras").exists()
 
