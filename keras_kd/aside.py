@@ -48,7 +48,7 @@ def save_aside(save, path):
         path: Where the file will be; a link stays one.
     """
     path = Path(os.path.realpath(path))
-    with aside(path.parent) as folder:
+    with may_be_written(path), aside(path.parent) as folder:
         save(folder / path.name)
         for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
             if file.is_file():

@@ -26,10 +26,10 @@ def row(record_property):
     return note
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, config):
     """Writes the lines of all workers to the file that KERAS_KD_ATTACKS names."""
     file = os.environ.get("KERAS_KD_ATTACKS")
-    if not file:
+    if not file or hasattr(config, "workerinput"):  # one of pytest-xdist's workers has a part
         return
     reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
     lines = [value for each in reports for name, value in each.user_properties if name == "attack"]

@@ -1,3 +1,5 @@
+import errno
+
 import keras
 import numpy as np
 import pytest
@@ -95,6 +97,19 @@ def test_the_file_before_stays_until_the_next_is_whole(tmp_path, monkeypatch, na
         model.fit(X, Y, epochs=1, verbose=0, callbacks=[checkpoint])
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_disk_that_takes_no_more_is_an_error_in_words(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path, model = tmp_path / "best.keras", shared()
+    model.student.save(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(model.student, "save", full, raising=True)
+    with pytest.raises(OSError, match=r"Nothing could be written there.*No space left"):
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=[StudentCheckpoint(path)])
+    assert path.read_bytes() == before
 
 
 def test_a_distiller_keeps_its_file_until_the_next_is_whole(tmp_path, monkeypatch):
