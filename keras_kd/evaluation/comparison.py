@@ -110,12 +110,13 @@ class Comparison:
             ImportError: If matplotlib is missing.
         """
         path = local_path("path", path)
-        page = html_page(self._caption(), self._repr_html_(), draw_png(self.rows, self.task))
+        picture = draw_png(self.rows, self.task, self.kinds, self.reference)
+        page = html_page(self._caption(), self._repr_html_(), picture)
         path.write_text(page, encoding="utf-8")
         return path
 
     def plot(self, path: str | os.PathLike) -> pathlib.Path:
-        """Draws the figures of quality as bars, and quality against size.
+        """Draws the figures of quality as dots, one a model, and quality against size.
 
         Args:
             path: The file to write; its suffix (`.png`, `.svg`, `.pdf`) is the format.
@@ -127,7 +128,7 @@ class Comparison:
             ImportError: If matplotlib is missing.
         """
         path = local_path("path", path)
-        draw(self.rows, self.task).savefig(path)
+        draw(self.rows, self.task, self.kinds, self.reference).savefig(path)
         return path
 
     def _caption(self):

@@ -1,29 +1,54 @@
 """The comparison as a picture."""
 
+import dataclasses
 import io
+import itertools
 import math
 
+from keras_kd.evaluation.kinds import summaries
 from keras_kd.evaluation.table_column import size
 from keras_kd.evaluation.tables import columns, traded_column
 
 _PANELS_A_ROW = 4
 _TRADE_POINTS, _LINE_POINTS = 220, 12  # height of the lower plot and of a line of text in it
-_BLUE, _INK, _GRID = "#0072B2", "#333333", "#dddddd"
+_INK, _GRID = "#333333", "#dddddd"
+# Okabe and Ito's palette, which the colour-blind tell apart: the reference, then the others.
+_REFERENCE, *_OTHERS = "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 
 
-def draw_png(rows: list[dict], task: str) -> bytes:
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """A model, or all of one kind.
+
+    Attributes:
+        summary: What its label says.
+        rows: The models.
+        color: Of its dots, the same in all panels.
+    """
+
+    summary: dict
+    rows: list
+    color: str
+
+
+def draw_png(rows: list[dict], task: str, kinds=None, reference=None) -> bytes:
     """The picture of `draw` as PNG."""
     buffer = io.BytesIO()
-    draw(rows, task).savefig(buffer, format="png")
+    draw(rows, task, kinds, reference).savefig(buffer, format="png")
     return buffer.getvalue()
 
 
-def draw(rows: list[dict], task: str):
-    """Draws one panel of bars for each figure of quality, and quality against size.
+def draw(rows: list[dict], task: str, kinds=None, reference=None):
+    """Draws one panel of dots for each figure of quality, and quality against size.
+
+    Every model is a dot, models of one kind share a line, a tick marks their mean. Axes begin where
+    the data do.
 
     Args:
         rows: One dict a model.
         task: `"classification"`, `"multilabel"` or `"regression"`.
+        kinds: Names of rows by kind, or None.
+        reference: Name of the row that has a colour of its own, or None.
 
     Returns:
         A `matplotlib.figure.Figure`; it belongs to no window, so nothing has to be closed.
@@ -32,19 +57,32 @@ def draw(rows: list[dict], task: str):
         ImportError: If matplotlib is missing.
     """
     figure_class = _figure_class()
+    lines = _lines(rows, kinds or {}, reference)
     shown = [column for column in columns(task, rows) if column.plotted]
-    lines = math.ceil(len(shown) / _PANELS_A_ROW)
-    bars_height = lines * (0.9 + 0.32 * len(rows))
-    figure = figure_class(figsize=(11, bars_height + 4.2), dpi=150, layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=[bars_height, 4.2], hspace=0.05)
+    rows_of_panels = math.ceil(len(shown) / _PANELS_A_ROW)
+    height = rows_of_panels * (0.9 + 0.32 * len(lines))
+    figure = figure_class(figsize=(11, height + 4.2), dpi=150, layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=[height, 4.2], hspace=0.05)
     width = min(len(shown), _PANELS_A_ROW)
-    panels = upper.subplots(lines, width, squeeze=False, sharey=True).flat
+    panels = list(upper.subplots(rows_of_panels, width, squeeze=False, sharey=True).flat)
     for panel, column in zip(panels, shown, strict=False):
-        _draw_bars(panel, column, rows)
-    for panel in list(panels)[len(shown) :]:
+        _draw_dots(panel, column, lines)
+    for panel in panels[len(shown) :]:
         panel.set_visible(False)
-    _draw_trade(lower.subplots(), traded_column(task), rows)
+    _draw_trade(lower.subplots(), traded_column(task), lines)
     return figure
+
+
+def _lines(rows, kinds, reference):
+    by_name, colors = {row["model"]: row for row in rows}, itertools.cycle(_OTHERS)
+    return [
+        _Line(
+            summary,
+            [by_name[name] for name in kinds.get(summary["model"], [summary["model"]])],
+            _REFERENCE if summary["model"] == reference else next(colors),
+        )
+        for summary in summaries(rows, kinds)
+    ]
 
 
 def _figure_class():
@@ -62,39 +100,57 @@ def _plain(text):
     return text.replace("$", r"\$")  # a model's name is no formula
 
 
-def _draw_bars(panel, column, rows):
-    values = [row.get(column.key) for row in rows]
-    places = range(len(rows))
-    bars = panel.barh(places, [value or 0.0 for value in values], height=0.62, color=_BLUE)
-    panel.bar_label(bars, [column.text(row) for row in rows], padding=3, fontsize=8, color=_INK)
-    panel.set_yticks(places, [_plain(row["model"]) for row in rows], fontsize=9)
-    panel.set_ylim(len(rows) - 0.4, -0.6)
+def _draw_dots(panel, column, lines):
+    scale = _scale(column)
+    for place, line in enumerate(lines):
+        values = [row[column.key] for row in line.rows if row.get(column.key) is not None]
+        if not values:
+            continue
+        values = [scale * value for value in values]
+        panel.scatter(values, [place] * len(values), s=26, color=line.color, alpha=0.75, zorder=3)
+        mean = math.fsum(values) / len(values)
+        panel.vlines(mean, place - 0.3, place + 0.3, color=line.color, zorder=2)
+        text = column.text(line.summary)
+        beside = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
+        panel.annotate(text, (mean, place), fontsize=7, color=_INK, **beside)
+    panel.set_yticks(range(len(lines)), [_plain(line.summary["model"]) for line in lines])
+    panel.set_ylim(len(lines) - 0.4, -0.8)
     panel.set_title(column.head + _hint(column), fontsize=9, loc="left", color=_INK)
-    panel.set_xticks([])
     panel.margins(x=0.28)
-    panel.spines[["top", "right", "bottom"]].set_visible(False)
-    panel.spines["left"].set_color(_GRID)
-    panel.tick_params(left=False, labelcolor=_INK)
+    panel.grid(axis="x", color=_GRID, linewidth=0.6)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.spines["bottom"].set_color(_GRID)
+    panel.tick_params(left=False, labelcolor=_INK, color=_GRID, labelsize=8)
+
+
+def _scale(column):
+    return 100.0 if column.head.endswith("(%)") else 1.0
 
 
 def _hint(column):
     return {"higher": ", higher is better", "lower": ", lower is better"}.get(column.better, "")
 
 
-def _draw_trade(panel, column, rows):
-    scale = 100.0 if column.head.endswith("(%)") else 1.0
-    rows = [row for row in rows if row.get("size_bytes") and row.get(column.key) is not None]
-    if not rows:
+def _draw_trade(panel, column, lines):
+    scale = _scale(column)
+    lines = [
+        line
+        for line in lines
+        if line.summary.get("size_bytes") and line.summary.get(column.key) is not None
+    ]
+    if not lines:
         return
-    sizes = [row["size_bytes"] for row in rows]
-    values = [scale * row[column.key] for row in rows]
-    panel.scatter(sizes, values, s=60, color=_BLUE, zorder=3)
+    for line in lines:
+        places = [(row["size_bytes"], scale * row[column.key]) for row in line.rows]
+        panel.scatter(*zip(*places, strict=True), s=50, color=line.color, alpha=0.75, zorder=3)
+    sizes = [line.summary["size_bytes"] for line in lines]
+    values = [scale * line.summary[column.key] for line in lines]
     panel.set_xscale("log", base=2)
     panel.set_xlim(min(sizes) / 2, 2 * max(sizes))
     panel.margins(y=0.2)
-    for row, x, y, shift in zip(rows, sizes, values, _shifts(panel, sizes, values), strict=True):
-        place = {"xytext": (8, shift), "textcoords": "offset points", "va": "center"}
-        panel.annotate(_plain(row["model"]), (x, y), fontsize=9, color=_INK, **place)
+    for line, x, y, shift in zip(lines, sizes, values, _shifts(panel, sizes, values), strict=True):
+        place = {"xytext": (10, shift), "textcoords": "offset points", "va": "center"}
+        panel.annotate(_plain(line.summary["model"]), (x, y), fontsize=9, color=_INK, **place)
     panel.xaxis.set_major_formatter(lambda value, _: size(value).replace(".0 ", " "))
     panel.set_xlabel("Size on disk (logarithmic)", color=_INK)
     panel.set_ylabel(column.head, color=_INK)

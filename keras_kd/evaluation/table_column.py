@@ -33,7 +33,8 @@ class Column:
             return DASH
         spread = row.get(f"{self.key}_sd")
         if spread is not None:
-            return f"{self.text_of(value)} ± {self.text_of(spread)}"
+            in_full = self.text_of is percent
+            return f"{self.text_of(value)} ± {percent(spread) if in_full else f'{spread:.2g}'}"
         if self.detail is None:
             return self.text_of(value)
         return f"{self.text_of(value)} (p95 {self.text_of(row[self.detail])})"
