@@ -116,7 +116,9 @@ def _parse(arguments):
         help="weight of the labels, 0 to 1 (default 0.1)",
     )
     parser.add_argument("--out", help="a new folder (default: runs/<dataset>)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else list(arguments)
+    return options
 
 
 def _count_or_all(text):

@@ -1,9 +1,16 @@
 """What the demo writes of a run."""
 
+import os
+import platform
+import shlex
+
+import keras
+
 from keras_kd import compare
 from keras_kd.evaluation import Comparison
 from keras_kd.evaluation.run_report import Section, markdown_table, write_report
 from keras_kd.evaluation.table_column import milliseconds, size
+from keras_kd.version import __version__ as version
 
 
 def write_demo_report(run, interrupted=False):
@@ -42,9 +49,21 @@ def write_demo_report(run, interrupted=False):
             for label, r in run.exports
         ]
         sections.append(Section("Exports against the student they came from", "", lines))
+    sections.append(Section("What made it", _made_by(run)))
     paths = write_report(run.folder, f"Distillation on {run.data.name}", sections)
     print("\n".join(["", markdown_table(table), "", *verdicts]))
     print("Written: " + ", ".join(str(path) for path in (*paths, run.folder / "models")))
+
+
+def _made_by(run):
+    """Returns versions, machine, seeds and command in a sentence each."""
+    backend = keras.backend.backend()
+    return (
+        f"keras_kd {version}, Keras {keras.__version__} on {backend}, Python "
+        f"{platform.python_version()}, {platform.system()} on {platform.machine()} with "
+        f"{os.cpu_count()} cores. Seeds: 0 for the teacher, 1 to {run.options.seeds} for the "
+        f"students. Command: python -m keras_kd {shlex.join(run.options.arguments)}".rstrip()
+    )
 
 
 def _finished(run):

@@ -50,6 +50,7 @@ def test_the_demo_leaves_models_exports_and_a_report(tmp_path, capsys):
     ):
         assert f"| {row} " in table
         assert f"| {row} " in printed
+    assert "Command: python -m keras_kd --epochs 1 --seeds 1 --out " in table
     student = keras.saving.load_model(out / "models" / "student_distilled_seed_0.keras")
     assert student.count_params() < 5000
 
@@ -96,7 +97,7 @@ def test_help_explains(capsys):
 @pytest.fixture
 def run(tmp_path):
     options = argparse.Namespace(
-        epochs=1, labels=23, student_width=4, alpha=0.1, temperature=2.0, seeds=2
+        arguments=[], epochs=1, labels=23, student_width=4, alpha=0.1, temperature=2.0, seeds=2
     )
     return Run(digits(), tmp_path, options)
 
