@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from models_for_tests import net
+from models_for_tests import inferred, net
 
 from keras_kd.evaluation import compare
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.core
 
 X = np.random.default_rng(0).normal(size=(90, 4)).astype("float32")
 TRUTH = net(seed=99, width=7)
-Y = keras.ops.convert_to_numpy(TRUTH(X)).argmax(axis=1)
+Y = inferred(TRUTH, X).argmax(axis=1)
 
 
 def noisy(seed, noise):
@@ -29,7 +29,7 @@ def compared():
 
 
 def correct(models):
-    return np.array([np.argmax(np.asarray(model(X)), -1) == Y for model in models])
+    return np.array([np.argmax(inferred(model, X), -1) == Y for model in models])
 
 
 def test_each_model_is_a_row_and_each_kind_a_summary(compared):
@@ -86,10 +86,10 @@ def test_regression_is_better_where_the_error_is_smaller():
 
 
 def test_several_labels_are_judged_by_single_labels():
-    labels = (keras.ops.convert_to_numpy(TRUTH(X)) > 0).astype("float32")
+    labels = (inferred(TRUTH, X) > 0).astype("float32")
     models = {name: [noisy(s, n) for s in (0, 1)] for name, n in (("a", 2.0), ("b", 0.0))}
     (difference,) = compare(models, (X, labels)).differences
-    outputs = [np.asarray(model(X)) > 0 for model in models["a"]]
+    outputs = [inferred(model, X) > 0 for model in models["a"]]
     wrong = np.mean([output != (labels > 0) for output in outputs])
     assert np.isclose(difference.mean, wrong)
 
