@@ -1,5 +1,7 @@
 """What the demo trains and exports."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -176,9 +178,13 @@ class Run:
             if shown:
                 keras.config.enable_interactive_logging()
 
+    @functools.cached_property
+    def _train_labels(self):
+        return np.array(list(self.data.train.map(lambda _, y: y).as_numpy_iterator()))
+
     def _labelled(self, seed):
         """Returns which images are labelled: of all classes as many, as far as that goes."""
-        labels = np.array([y for y in self.data.train.map(lambda _, y: y).as_numpy_iterator()])
+        labels = self._train_labels
         order = np.random.default_rng(seed).permutation(len(labels))
         # The first of every class, then the second of every class, and so on.
         turn = np.empty(len(labels), int)
