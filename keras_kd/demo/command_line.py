@@ -107,7 +107,7 @@ def _parse(arguments):
         help="units or channels of the student (default 16 on tiny images, else 8)",
     )
     parser.add_argument(
-        "--temperature", type=_checked(check_temperature), default=4.0, help="above 0 (default 4)"
+        "--temperature", type=_checked(check_temperature), default=2.0, help="above 0 (default 2)"
     )
     parser.add_argument(
         "--alpha",

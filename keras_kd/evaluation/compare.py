@@ -56,6 +56,7 @@ def compare(
     has means and standard deviations, and each list is held against those before it, seed by seed
     and example by example: `"BETTER"`, `"WORSE"` or `"NOT TOLD APART"` by the 95 % interval of the
     paired difference in accuracy (for regression in MAE), a bootstrap over seeds and examples.
+    Speed and size are measured on the first of a list.
 
     Args:
         models: Built Keras models with one output, or lists of at least two, all of one length,
@@ -98,19 +99,28 @@ def compare(
     if task == "classification":
         targets = class_labels(targets)
     outputs = {key: comparable(output, key) for key, output in predictions.outputs.items()}
+    costs = _costs(models, kinds, predictions.inputs)
     rows = [
-        {
-            "model": key,
-            **score(targets, outputs[key], weights, outputs.get(name)),
-            **measure_cost(model, own_inputs(predictions.inputs, model)),
-        }
-        for key, model in models.items()
+        {"model": key, **score(targets, outputs[key], weights, outputs.get(name)), **costs[key]}
+        for key in models
     ]
     found = differences(task, kinds, targets, outputs, weights)
     examples = len(targets)
     return Comparison(
         rows, task=task, reference=name, examples=examples, kinds=kinds, differences=found
     )
+
+
+def _costs(models, kinds, inputs):
+    """Returns what each model costs; those of one kind and size cost what the first does."""
+    first_of = {name: names[0] for names in kinds.values() for name in names}
+    costs: dict[str, dict] = {}
+    for name, model in models.items():
+        like = costs.get(first_of.get(name, name))
+        if like is None or like["parameters"] != model.count_params():
+            like = measure_cost(model, own_inputs(inputs, model))
+        costs[name] = like
+    return costs
 
 
 def _check_dict(models):

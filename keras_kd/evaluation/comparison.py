@@ -45,7 +45,7 @@ class Comparison:
         differences: One `Difference` for each two kinds: `model`, `against`, `figure`, `mean`,
             `low`, `high`, `verdict`.
         summaries: One dict a kind or single model: means over the rows of a kind, with the standard
-            deviation of `accuracy` as `accuracy_sd`, and so on; latencies are medians.
+            deviation of `accuracy` as `accuracy_sd`, and so on.
 
     Example:
         >>> from keras_kd.evaluation import Comparison

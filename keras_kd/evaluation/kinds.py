@@ -50,7 +50,7 @@ def by_name(models: Any) -> tuple[dict[str, keras.Model], dict[str, list[str]]]:
 def summaries(rows: list[dict[str, Any]], kinds: dict[str, list[str]]) -> list[dict[str, Any]]:
     """Returns one row a kind or single model: means, and with `"_sd"` at the name's end the spread.
 
-    Latencies are medians over the models. What one model lacks, the kind lacks.
+    What one model lacks, the kind lacks.
     """
     kind_of = {row: kind for kind, names in kinds.items() for row in names}
     found: dict[str, list] = {}

@@ -115,7 +115,7 @@ def _draw_dots(panel, column, lines):
         panel.annotate(text, (mean, place), fontsize=7, color=_INK, **beside)
     panel.set_yticks(range(len(lines)), [_plain(line.summary["model"]) for line in lines])
     panel.set_ylim(len(lines) - 0.4, -0.8)
-    panel.set_title(column.head + _hint(column), fontsize=9, loc="left", color=_INK)
+    panel.set_title(column.head + _hint(column), fontsize=8, loc="left", color=_INK)
     panel.margins(x=0.28)
     panel.grid(axis="x", color=_GRID, linewidth=0.6)
     panel.spines[["top", "right", "left"]].set_visible(False)
