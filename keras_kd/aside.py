@@ -51,9 +51,12 @@ def save_aside(save, path):
     with may_be_written(path), aside(path.parent) as folder:
         save(folder / path.name)
         for file in sorted(folder.iterdir(), key=lambda file: file.name == path.name):
+            target = path.with_name(file.name)
             if file.is_file():
                 flush(file)
-            os.replace(file, path.with_name(file.name))
+            if target.is_file():
+                file.chmod(stat.S_IMODE(target.stat().st_mode))
+            os.replace(file, target)
 
 
 def save_safely(save, filepath, overwrite=True, *args, **kwargs):
@@ -109,12 +112,17 @@ def lock_of(file):
 
 def _claim(folder):
     """Returns a folder that is new, and its lock, which is held."""
+    import filelock
+
     while True:
         place = folder / f"{_PREFIX}{uuid.uuid4().hex}"
         file = place.with_suffix(".lock")
         lock = lock_of(file)
-        lock.acquire(timeout=0)
-        if file.exists():  # else someone swept it before it was held
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:  # someone who sweeps was faster: another name
+            continue
+        if file.exists():  # else it was swept before it was held
             make_folder(place, like=folder)
             return place, lock
         lock.release()

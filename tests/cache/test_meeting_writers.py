@@ -3,6 +3,7 @@
 import os
 import stat
 
+import filelock
 import pytest
 from caching import Lines, assert_labelled, numbers
 
@@ -74,6 +75,23 @@ def test_what_the_dead_left_is_swept_and_what_the_living_write_is_not(tmp_path):
         work(tmp_path, None)
         assert (living / "part").exists() and not dead.exists()
     assert not list(tmp_path.glob(".unfinished-*"))
+
+
+def test_a_folder_is_claimed_although_others_sweep_meanwhile(tmp_path, monkeypatch):
+    taken = []
+
+    def acquire(self, timeout, acquire=filelock.FileLock.acquire):
+        taken.append(self.lock_file)
+        if len(taken) == 1:  # who sweeps holds it just then
+            raise filelock.Timeout(self.lock_file)
+        acquire(self, timeout=timeout)
+        if len(taken) == 2:  # who sweeps has removed it just before
+            os.unlink(self.lock_file)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", acquire)
+    with aside(tmp_path) as place:
+        assert len(set(taken)) == 3 and place.is_dir()
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_link_is_followed(tmp_path):

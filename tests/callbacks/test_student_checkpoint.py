@@ -1,4 +1,5 @@
 import errno
+import stat
 
 import keras
 import numpy as np
@@ -120,5 +121,9 @@ def test_a_distiller_keeps_its_file_until_the_next_is_whole(tmp_path, monkeypatc
         patched.setattr(keras.Model, "save", lambda self, path, *_, **__: Half(before)(path))
         model.save(path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
-    model.save(path, overwrite=True)
+    path.chmod(0o600)
+    link = tmp_path / "link.keras"
+    link.symlink_to(path)
+    model.save(link, overwrite=True)
     keras.saving.load_model(path)
+    assert link.is_symlink() and stat.S_IMODE(path.stat().st_mode) == 0o600  # both as they were
