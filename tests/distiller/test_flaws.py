@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import COMPILED, EAGER, distiller, examples, inferred, net
-from variants import of_compiled_steps
+from variants import first_of, of_compiled_steps
 
 from keras_kd import Distiller
 from keras_kd.losses import CRDLoss, DKDLoss, KDLoss, LogitsMSELoss, NKDLoss
@@ -92,7 +92,7 @@ def test_a_student_that_becomes_none_is_its_users_affair():
 
 
 @pytest.mark.parametrize("kd_loss", [DKDLoss(), NKDLoss(ignore_class=7)])
-@pytest.mark.parametrize("wrong", [3, -1])
+@first_of("wrong", [3, -1])
 def test_labels_that_are_no_classes(kd_loss, wrong):
     labels = Y.copy()
     labels[9] = wrong
@@ -128,7 +128,7 @@ def test_an_ignored_class_is_none_of_them():
     assert np.isfinite(model.fit(X, labels, verbose=0).history["kd_loss"]).all()
 
 
-@pytest.mark.parametrize("wrong", [12, -1])
+@first_of("wrong", [12, -1])
 def test_numbers_beyond_a_memory(wrong):
     loss = CRDLoss(12, negatives=4, dim=2, layers={"hidden": "hidden"})
     model = distiller(net(), net(8, seed=1), feature_losses=[loss], compiled=COMPILED)
