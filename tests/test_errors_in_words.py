@@ -143,3 +143,24 @@ def test_data_that_change_their_length_while_they_train(tmp_path, length):
         ValueError, match=rf"have changed their length.*{min(length, 41)} elem.*40 la"
     ):
         distiller(net()).fit(train, verbose=0, shuffle=False)
+
+
+def test_what_keras_runs_on_other_shapes_is_not_refused():
+    """A Sequential net that pools takes images of any size, and inputs by name in any order."""
+
+    def pooling(width):
+        layers = [keras.Input((8, 8, 1)), keras.layers.Conv2D(width, 3)]
+        return keras.Sequential(
+            [*layers, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+        )
+
+    images = np.zeros((4, 12, 12, 1), "float32")
+    distiller(pooling(2), pooling(4)).fit(images, Y[:4], verbose=0)
+
+    def named(width):
+        b, a = keras.Input((5,), name="b"), keras.Input((2,), name="a")
+        hidden = keras.layers.Dense(width)(keras.layers.concatenate([b, a]))
+        return keras.Model([b, a], keras.layers.Dense(3)(hidden))
+
+    x = {"a": np.zeros((4, 2), "float32"), "b": np.zeros((4, 5), "float32")}
+    distiller(named(2), named(4)).fit(x, Y[:4], verbose=0)

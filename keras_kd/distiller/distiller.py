@@ -32,7 +32,7 @@ from keras_kd.distiller.taking_turns import TurnTakingModel, alone_with
 from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
-from keras_kd.features.own_inputs import check_shapes, own_inputs
+from keras_kd.features.own_inputs import own_inputs, told_whose
 from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.undisturbed import changeable
@@ -190,8 +190,8 @@ class Distiller(
         inputs = own_inputs(self._unpack(inputs)["inputs"], self.student)
         check_preprocessed(self.student, inputs, "student")
         check_strings(inputs, self.student, "student")
-        check_shapes(inputs, self.student, "student")
-        return self.student(inputs, training=training)
+        with told_whose(inputs, self.student, "student"):
+            return self.student(inputs, training=training)
 
     def compute_loss(
         self,

@@ -6,7 +6,7 @@ from keras_kd.distiller.carried_features import CarriedFeatures
 from keras_kd.distiller.flaws import as_logged
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.output_term import follow, one_weight
-from keras_kd.features.own_inputs import check_shapes, own_inputs
+from keras_kd.features.own_inputs import own_inputs, told_whose
 from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.recording import Recording
 from keras_kd.features.tap import mask_key
@@ -73,8 +73,8 @@ def _answer(teacher, carried):
         return features, carried.get("teacher_outputs")
     inputs = own_inputs(carried.get("teacher_inputs", carried["inputs"]), teacher)
     check_preprocessed(teacher, inputs, "teacher")
-    check_shapes(inputs, teacher, "teacher")
-    with Recording() as recording, modes_kept(teacher), without_graph():
+    told = told_whose(inputs, teacher, "teacher")
+    with told, Recording() as recording, modes_kept(teacher), without_graph():
         outputs = teacher(inputs, training=False)
     return recording, outputs
 

@@ -1,5 +1,7 @@
 """What of a batch's inputs by name a model takes."""
 
+import contextlib
+
 import keras
 
 
@@ -20,27 +22,48 @@ def own_inputs(inputs, model):
     return {name: inputs[name] for name in wanted if name in inputs}
 
 
-def check_shapes(inputs, model, role):
-    """Raises a ValueError if a model cannot take inputs of these shapes; Keras does not say whose.
+@contextlib.contextmanager
+def told_whose(inputs, model, role):
+    """Says whose inputs do not fit where a call fails, which Keras does not.
+
+    Keras decides what a model takes: a Sequential convolutional net runs on other resolutions.
 
     Args:
         inputs: A batch's inputs, of those that the model takes.
-        model: The model.
+        model: The model that is called.
         role: `"student"` or `"teacher"`, for the message.
     """
-    wanted = [tuple(tensor.shape) for tensor in keras.tree.flatten(getattr(model, "inputs", []))]
-    given = [getattr(leaf, "shape", None) for leaf in keras.tree.flatten(inputs)]
-    known = [shape is not None and getattr(shape, "rank", 0) is not None for shape in given]
-    if len(wanted) != len(given) or not all(known):
-        return
-    for theirs, found in zip(wanted, map(tuple, given), strict=True):
-        if not _fit(theirs, found):
-            raise ValueError(
-                f"The {role} takes inputs of another shape than it is given: data for two models "
-                "of different inputs are x={'inputs': x, 'teacher_inputs': x}, what the student "
-                f"takes and what the teacher does. Received: inputs of shape {found}, {role} "
-                f"'{model.name}' of {theirs}"
-            )
+    try:
+        yield
+    except Exception as error:
+        misfit = _misfit(inputs, model)
+        if misfit is None:
+            raise
+        wanted, found = misfit
+        raise ValueError(
+            f"The {role} takes inputs of another shape than it is given: data for two models of "
+            "different inputs are x={'inputs': x, 'teacher_inputs': x}, what the student takes and "
+            f"what the teacher does. Received: inputs of shape {found}, {role} '{model.name}' of "
+            f"{wanted}"
+        ) from error
+
+
+def _misfit(inputs, model):
+    """Returns the shape that a model wants and the one it is given where these differ, or None."""
+    tensors = keras.tree.flatten(getattr(model, "inputs", None) or [])
+    if isinstance(inputs, dict):
+        pairs = [(tensor, inputs[tensor.name]) for tensor in tensors if tensor.name in inputs]
+    else:
+        leaves = keras.tree.flatten(inputs)
+        pairs = list(zip(tensors, leaves, strict=True)) if len(tensors) == len(leaves) else []
+    for tensor, leaf in pairs:
+        shape = getattr(leaf, "shape", None)
+        if shape is None or getattr(shape, "rank", 0) is None:
+            continue
+        wanted, found = tuple(tensor.shape), tuple(shape)
+        if not _fit(wanted, found):
+            return wanted, found
+    return None
 
 
 def _fit(wanted, found):
