@@ -11,6 +11,8 @@ from keras_kd.data.digits import digits as digits
 from keras_kd.data.ellipse_mask import ellipse_mask as ellipse_mask
 from keras_kd.data.image_classification import image_classification as image_classification
 from keras_kd.data.image_data import ImageData as ImageData
+from keras_kd.data.image_folder import image_folder as image_folder
+from keras_kd.data.in_class_order import in_class_order as in_class_order
 from keras_kd.data.location_targets import location_targets as location_targets
 from keras_kd.data.locations import locations as locations
 from keras_kd.data.long_tail import long_tail as long_tail

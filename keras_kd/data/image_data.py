@@ -12,7 +12,7 @@ class ImageData(LabelledSplits):
 
     Each split is an unbatched `tf.data.Dataset` of `(image, label)`, in a fixed order and of known
     length: `len(data.train)` examples. Images are float32 of `image_shape` in 0..255, labels int32
-    scalars in 0..`num_classes - 1`.
+    scalars in 0..`num_classes - 1`; a set without labels has no class names, and -1 for each.
 
     Args:
         name: What the set is called.
