@@ -45,7 +45,7 @@ def page(folder, small):
     seeds = range(100, 101 if small else 105)
     with tqdm.tqdm(disable=True) as bar:
         keras.utils.set_random_seed(0)
-        run.teacher = run.new_teacher()
+        run.teacher = run.nets.teacher()
         run.fit(run.teacher, run.training_data("all_labels", 0), "teacher", bar)
         told = run.told()
 
@@ -53,7 +53,7 @@ def page(folder, small):
             found = []
             for seed in seeds:
                 keras.utils.set_random_seed(seed)
-                model = run.student()
+                model = run.nets.student()
                 trained = run.distiller(model) if kind == "distilled" else model
                 run.fit(trained, run.training_data(kind, seed, told), kind, bar, rate)
                 found.append(100 * run.validation_accuracy(model))

@@ -14,7 +14,7 @@ _COLORS = {1: "grayscale", 3: "rgb", 4: "rgba"}
 
 
 class FolderImages:
-    """The images of a folder, in the order of their names.
+    """The images of a folder: each class in the order of its names, classes in a drawn one.
 
     Args:
         folder: A `pathlib.Path`: one subfolder a class, or images alone.
@@ -36,19 +36,25 @@ class FolderImages:
                 f"`channels` must be 1 (grey), 3 (RGB) or 4 (RGBA). Received: channels={channels!r}"
             )
         self.class_names = _class_names(folder)
-        images = keras.utils.image_dataset_from_directory(
-            folder,
-            labels="inferred" if self.class_names else None,
-            color_mode=_COLORS[channels],
-            image_size=tuple(image_size),
-            batch_size=None,
-            shuffle=False,
-            verbose=False,
-        )
-        self.files = images.file_paths
-        if not self.class_names:
-            images = images.map(lambda image: (image, -1))
-        self.labels = self._labels(folder)
+        parts = [
+            keras.utils.image_dataset_from_directory(
+                folder / name,
+                labels=None,
+                color_mode=_COLORS[channels],
+                image_size=tuple(image_size),
+                batch_size=None,
+                shuffle=False,
+                verbose=False,
+            )
+            for name in self.class_names or ("",)
+        ]
+        counts = [len(part.file_paths) for part in parts]
+        # Classes one after the other would be batches of one class where images stay files.
+        turns = np.random.default_rng(0).permutation(np.repeat(np.arange(len(parts)), counts))
+        files = [iter(part.file_paths) for part in parts]
+        self.files = [next(files[turn]) for turn in turns]
+        self.labels = turns.astype(np.int32) if self.class_names else np.full(counts, -1, np.int32)
+        images = _labelled(parts, turns) if self.class_names else parts[0].map(lambda x: (x, -1))
         size = math.prod((*image_size, channels))
 
         def pack(image, label):  # 8 bits a value, not 32
@@ -70,13 +76,6 @@ class FolderImages:
         images = images.map(lambda image, label: (tf.cast(image, tf.float32), label))
         return images.apply(tf.data.experimental.assert_cardinality(count))
 
-    def _labels(self, folder):
-        if not self.class_names:
-            return np.full(len(self.files), -1, np.int32)
-        names = [os.path.relpath(file, folder).split(os.sep)[0] for file in self.files]
-        numbers = {name: number for number, name in enumerate(self.class_names)}
-        return np.array([numbers[name] for name in names], np.int32)
-
     def _read_all(self):
         count = 0
         try:
@@ -87,6 +86,13 @@ class FolderImages:
                 "A file is no image that can be read: mend it, or take it out of the folder. "
                 f"Received: '{self.files[count]}' ({str(error).splitlines()[0][:200]})"
             ) from None
+
+
+def _labelled(parts, turns):
+    """Returns images and labels, the class by its turn."""
+    named = [part.map(lambda x, label=label: (x, label)) for label, part in enumerate(parts)]
+    turns = tf.data.Dataset.from_tensor_slices(turns.astype(np.int64))
+    return tf.data.Dataset.choose_from_datasets(named, turns, stop_on_empty_dataset=False)
 
 
 def _class_names(folder):

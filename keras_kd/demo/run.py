@@ -1,20 +1,19 @@
 """What the demo trains and exports."""
 
-import functools
+import math
 import warnings
 
 import keras
 import numpy as np
 
-try:
-    import tqdm
-except ImportError as error:
-    raise ImportError('The demo needs more: `pip install "keras_kd[demo]"`.') from error
-
 import keras_kd
 from keras_kd.aside import save_aside
+from keras_kd.demo.augmentation import VIEWS
+from keras_kd.demo.check_teacher import decisions
+from keras_kd.demo.nets import Nets
+from keras_kd.demo.progress_bar import progress_bar
+from keras_kd.demo.training_data import BATCH_SIZE, NO_LABEL, TrainingData
 from keras_kd.lazy_modules import tf
-from keras_kd.models import cnn, mlp
 
 EXPORTS = {
     "SavedModel": ("student_saved_model", None),
@@ -22,38 +21,54 @@ EXPORTS = {
     "TFLite float16": ("student_float16.tflite", "float16"),
     "TFLite int8": ("student_int8.tflite", "int8"),
 }
-BATCH_SIZE = 64
-TEACHER_RATE, STUDENT_RATE = 3e-3, 1e-2
-NO_LABEL = -1
-SMALL = 10_000  # images that are kept in memory
+TEACHER_RATE, STUDENT_RATE, OWN_STUDENT_RATE = 3e-3, 1e-2, 1e-3
+_OTHERS = r"(keras|tensorflow|absl|numpy|h5py|jax|torch)(\.|$)"  # libraries whose advice is no news
 
 
 class Run:
     """One demo: a teacher, students alone and distilled, exports.
 
     Where few images are labelled, the teacher tells of all; students alone, of the same first
-    weights and as many steps, have the few labels, or all as the mark to reach.
+    weights and as many steps, have the few labels, or all as the mark to reach. Where no image is
+    labelled, students learn from the teacher alone, and agreement with it is what is known of them.
 
     Args:
         data: A `keras_kd.data.ImageData`.
         folder: Where everything is written.
         options: The parsed command line.
+        nets: A `Nets`; None for the demo's own.
+        augment: An `Augmentation`, or None.
+        rate: The students' learning rate; None for that of their kind.
     """
 
-    def __init__(self, data, folder, options):
+    def __init__(self, data, folder, options, *, nets=None, augment=None, rate=None):
         self.data, self.folder, self.options = data, folder, options
+        if nets is None:
+            nets = Nets(data.image_shape, data.num_classes, student_width=options.student_width)
+        self.nets, self.augment = nets, augment
+        own_rate = OWN_STUDENT_RATE if nets.own_student else STUDENT_RATE
+        self.student_rate = rate or own_rate
         self.teacher = None
         self.students = {}  # kind: models by seed
+        self.histories = {}  # name of a kind, or the teacher: one dict of curves a net
         self.exports = []  # (label, ExportResult)
+        self.best = None  # seed of the student that was exported
         count = len(data.train)
+        self.is_labelled = bool(data.class_names)
         self.labels = count if options.labels is None else min(options.labels, count)
+        self.labels = self.labels if self.is_labelled else 0
         self.epochs = options.epochs or int(np.clip(60_000 // count, 3, 60))
         self.steps = -(-count // BATCH_SIZE)  # an epoch, for all students
-        self.tiny_images = min(data.image_shape[:2]) < 16
-        self.validation = data.validation.batch(500)
-        self.test = data.test.batch(500)
+        self.training_data = TrainingData(data, self.labels, augment)
+        self.figure = "accuracy" if self.is_labelled else "agreement"
+        # Of 500, or as many as take 64 MiB.
+        self._at_once = max(1, min(500, 2**24 // math.prod(data.image_shape)))
+        self.validation = data.validation.batch(self._at_once)
+        self.test = data.test.batch(self._at_once)
         few = f"{self.labels:,} labels"
-        if self.labels == count:
+        if not self.is_labelled:
+            self.kinds = {"distilled": "student of the teacher"}
+        elif self.labels == count:
             self.kinds = {"alone": "student alone", "distilled": "student distilled"}
         else:
             self.kinds = {
@@ -62,157 +77,132 @@ class Run:
                 "all_labels": "student, all labels",
             }
 
+    @property
+    def alpha(self):
+        """The weight of the labels, 0 where there are none."""
+        return self.options.alpha if self.is_labelled else 0.0
+
     def train(self):
         """Trains the teacher once, and each kind of student for every seed."""
         seeds = range(self.options.seeds)
+        labelled = f"{self.labels:,} of them labelled for the students"
         print(
-            f"{self.data.name}: {len(self.data.train):,} images to train on, {self.labels:,} of "
-            f"them labelled for the students, {len(self.data.test):,} to test; {self.epochs} epochs"
+            f"{self.data.name}: {len(self.data.train):,} images to train on, "
+            f"{labelled if self.is_labelled else 'none labelled: the teacher alone teaches'}, "
+            f"{len(self.data.test):,} to test; {self.epochs} epochs"
         )
-        total = self.epochs * (1 + len(self.kinds) * len(seeds))
-        with tqdm.tqdm(total=total, unit="epoch", dynamic_ncols=True) as bar:
+        own = self.nets.own_teacher is not None
+        total = self.epochs * ((not own) + len(self.kinds) * len(seeds))
+        with progress_bar(total, self.folder / "messages.txt") as bar:
             keras.utils.set_random_seed(0)
-            teacher = self.new_teacher()
-            self.fit(teacher, self.training_data("all_labels", 0), "teacher", bar)
-            self._keep(teacher, "teacher")
-            self.teacher = teacher
+            teacher = self.nets.teacher()
+            if not own:
+                history = self.fit(teacher, self.training_data("all_labels", 0), "teacher", bar)
+                self._keep(teacher, "teacher")
+                self.histories["teacher"] = [history]
+            self.know(teacher)
+            bar.set_postfix_str("", refresh=False)
+            bar.set_description("the teacher answers all images")
             told = self.told()
             for seed in seeds:
                 for kind, name in self.kinds.items():
                     # The same first weights and the same labelled images for all kinds.
                     keras.utils.set_random_seed(seed + 1)
-                    model = self.student()
+                    model = self.nets.student()
                     trained = self.distiller(model) if kind == "distilled" else model
                     train = self.training_data(kind, seed, told)
-                    self.fit(trained, train, f"{name}, seed {seed}", bar)
+                    history = self.fit(trained, train, f"{name}, seed {seed}", bar)
                     self._keep(model, f"student_{kind}_seed_{seed}")
                     self.students.setdefault(kind, []).append(model)
+                    self.histories.setdefault(name, []).append(history)
 
-    def training_data(self, kind, seed, told=None):
-        """Returns the batches that a kind of student learns from.
-
-        Args:
-            kind: `"alone"`, `"distilled"` or `"all_labels"`.
-            seed: Which images are labelled, and their order.
-            told: The images with the teacher's answers, for the distilled.
-        """
-        if kind == "all_labels" or (kind == "alone" and self.labels == len(self.data.train)):
-            return self._batches(self.data.train, seed)
-        labelled = self._labelled(seed)
-        if kind == "distilled":
-
-            def hide(number, example):
-                x, y = example
-                return x, tf.where(labelled[number], y, NO_LABEL)
-
-            return self._batches(told.enumerate().map(hide), seed)
-        few = self.data.train.enumerate().filter(lambda number, _: labelled[number])
-        return self._batches(few.map(lambda _, example: example).cache(), seed)
+    def know(self, teacher):
+        """Takes the trained teacher; where there are no labels, its answers are the mark."""
+        self.teacher = teacher
+        if not self.is_labelled:
+            self.validation = self._answered(self.data.validation)
+            self.test = self._answered(self.data.test)
 
     def export(self):
         """Exports the distilled student that does best on the validation split."""
         students = self.students["distilled"]
-        scores = [self.validation_accuracy(student) for student in students]
-        best = students[int(np.argmax(scores))]
+        self.best = int(np.argmax([self.validation_accuracy(student) for student in students]))
         print("Exporting the distilled student that does best on the validation split:")
         for label, (file, quantize) in EXPORTS.items():
             result = keras_kd.export_student(
-                best,
+                students[self.best],
                 self.folder / "models" / file,
                 quantize=quantize,
                 calibration_data=self.data.train.take(500).batch(50) if quantize else None,
-                verify_data=self.test,
+                # A teacher's answers are no labels.
+                verify_data=self.test if self.is_labelled else self.test.map(lambda x, _: x),
             )
             self.exports.append((label, result))
 
-    def new_teacher(self):
-        """Returns a new teacher."""
-        return cnn(
-            self.data.image_shape,
-            self.data.num_classes,
-            width=32,
-            stages=2 if self.tiny_images else 3,
-            depth=2,
-            dropout=0.2,
-            name="teacher",
-        )
-
-    def student(self):
-        """Returns a new student."""
-        shape, classes, width = (
-            self.data.image_shape,
-            self.data.num_classes,
-            self.options.student_width,
-        )
-        if self.tiny_images:
-            return mlp(shape, classes, hidden=(width or 16,), name="student")
-        return cnn(shape, classes, width=width or 8, name="student")
-
     def distiller(self, student):
         """Returns a Distiller that learns from what the data tell of the teacher."""
-        options = self.options
-        return keras_kd.Distiller(student, alpha=options.alpha, temperature=options.temperature)
+        teacher = self.nets.own_teacher
+        kd_loss = keras_kd.losses.KDLoss(
+            teacher_from_logits=None if teacher is None else teacher.from_logits,
+            student_from_logits=self.nets.student_from_logits if self.nets.own_student else None,
+        )
+        return keras_kd.Distiller(
+            student, alpha=self.alpha, temperature=self.options.temperature, kd_loss=kd_loss
+        )
 
-    def compile(self, model, rate):
+    def compile(self, model, rate, from_logits=True):
         """Compiles a model for the demo's steps."""
         model.compile(
             keras.optimizers.Adam(
                 keras.optimizers.schedules.CosineDecay(rate, self.epochs * self.steps)
             ),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=NO_LABEL),
+            keras.losses.SparseCategoricalCrossentropy(
+                from_logits=from_logits, ignore_class=NO_LABEL
+            ),
         )
 
     def validation_accuracy(self, student):
         """Returns the share of the validation split that a student decides right."""
-        labels = np.concatenate([y for _, y in self.validation.as_numpy_iterator()])
-        return np.mean(student.predict(self.validation, verbose=0).argmax(-1) == labels)
+        pairs = list(self.validation.as_numpy_iterator())
+        labels = np.concatenate([y for _, y in pairs])
+        return np.mean(decisions(student, [x for x, _ in pairs]) == labels)
 
     def told(self):
         """Returns the training images with what the teacher says of each, written once."""
-        cache = keras_kd.TeacherCache(self.folder / "teacher_says", self.teacher)
+        teacher = self.nets.own_teacher
+        cache = keras_kd.TeacherCache(
+            self.folder / "teacher_says",
+            self.teacher,
+            from_logits=None if teacher is None else teacher.from_logits,
+        )
         shown = keras.config.is_interactive_logging_enabled()
         keras.config.disable_interactive_logging()
         try:
-            told = cache.label(self.data.train)
-            return told.cache() if len(told) <= SMALL else told
+            views = {} if self.augment is None else {"augment": self.augment, "views": VIEWS}
+            return self.training_data.keep(cache.label(self.data.train, **views))
         finally:
             if shown:
                 keras.config.enable_interactive_logging()
 
-    @functools.cached_property
-    def _train_labels(self):
-        return np.array(list(self.data.train.map(lambda _, y: y).as_numpy_iterator()))
-
-    def _labelled(self, seed):
-        """Returns which images are labelled: of all classes as many, as far as that goes."""
-        labels = self._train_labels
-        order = np.random.default_rng(seed).permutation(len(labels))
-        # The first of every class, then the second of every class, and so on.
-        turn = np.empty(len(labels), int)
-        for each in np.unique(labels):
-            of_class = order[labels[order] == each]
-            turn[of_class] = np.arange(len(of_class))
-        chosen = order[np.argsort(turn[order], kind="stable")][: self.labels]
-        labelled = np.zeros(len(labels), bool)
-        labelled[chosen] = True
-        return tf.constant(labelled)
-
-    def _batches(self, examples, seed):
-        """Shuffled batches without end, so that all students take as many steps."""
-        shuffled = examples.shuffle(min(len(self.data.train), SMALL), seed=seed)
-        return shuffled.repeat().batch(BATCH_SIZE).prefetch(2)
-
     def fit(self, model, batches, name, bar, rate=None):
-        """Trains a model for the demo's epochs, and shows it on the bar."""
-        self.compile(model, rate or (TEACHER_RATE if name == "teacher" else STUDENT_RATE))
+        """Trains a model for the demo's epochs, shows it on the bar, and returns its curves."""
+        is_teacher = name == "teacher"
+        from_logits = is_teacher or self.nets.student_from_logits
+        rate = rate or (TEACHER_RATE if is_teacher else self.student_rate)
+        self.compile(model, rate, from_logits)
+        bar.set_postfix_str("", refresh=False)  # the accuracy of the net before
         bar.set_description(name)
+        curves = {"loss": [], f"val_{self.figure}": []}
 
         def tick(epoch, logs):
-            bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+            right = self.validation_accuracy(getattr(model, "student", model))
+            curves["loss"].append(logs["loss"])
+            curves[f"val_{self.figure}"].append(float(right))
+            bar.set_postfix({self.figure: f"{100 * right:.1f} %"}, refresh=False)
             bar.update()
 
-        tick = keras.callbacks.LambdaCallback(on_epoch_end=tick)
         with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=_OTHERS)
             # The shares were settled on validation data: benchmarks/demo_settings.md.
             warnings.filterwarnings("ignore", message="kd_loss is")
             model.fit(
@@ -221,8 +211,17 @@ class Run:
                 steps_per_epoch=self.steps,
                 shuffle=False,
                 verbose=0,
-                callbacks=[tick],
+                callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tick)],
             )
+        return curves
+
+    def _answered(self, images):
+        """Returns batches of images with what the teacher decides of each."""
+        images = images.map(lambda x, _: x)
+        batches = images.batch(self._at_once).as_numpy_iterator()
+        answers = tf.data.Dataset.from_tensor_slices(decisions(self.teacher, batches))
+        answered = tf.data.Dataset.zip((images, answers))
+        return answered.batch(self._at_once)
 
     def _keep(self, model, name):
         save_aside(model.save, self.folder / "models" / f"{name}.keras")  # no half a file

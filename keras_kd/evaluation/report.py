@@ -1,58 +1,130 @@
-"""The comparison as HTML."""
+"""The comparison as HTML, and what all pages have in common."""
 
 import base64
 import html
 import string
 
 STYLE = """\
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 80rem; margin: 2rem auto;
-       padding: 0 1rem; }
-h1 { font-size: 1.5rem; margin-bottom: 0; }
-p { color: #666; margin-top: .25rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { padding: .4rem .8rem; text-align: right; border-bottom: 1px solid #ddd; }
-th { font-weight: 600; border-bottom: 2px solid #888; white-space: normal; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
+:root { color-scheme: light dark; --page: #fff; --ink: #222; --soft: #555; --line: #ddd;
+        --rule: #777; --focus: #0b57d0; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #16181c; --ink: #e8e8e8; --soft: #b8b8b8; --line: #3a3d43; --rule: #8a8f98;
+          --focus: #9ec1ff; }
+}
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
+       margin: 0; }
+main { max-width: 80rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; overflow-wrap: anywhere; }
+h1 { font-size: 1.5rem; margin: 0; }
+h2 { font-size: 1.2rem; margin: 2.5rem 0 .25rem; }
+p { color: var(--soft); max-width: 50rem; margin: .5rem 0 0; }
+.wide { overflow-x: auto; margin-top: 1rem; }
+.wide:focus-visible { outline: 2px solid var(--focus); outline-offset: 2px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap;
+        overflow-wrap: normal; }
+th, td { padding: .4rem .8rem; text-align: right; border-bottom: 1px solid var(--line); }
+th { font-weight: 600; }
+thead th { border-bottom: 2px solid var(--rule); white-space: normal; vertical-align: bottom; }
+tbody th { font-weight: 400; }
+tr > :first-child { text-align: left; padding-left: 0; }
 td.best { font-weight: 700; }
-img { max-width: 100%; margin-top: 1.5rem; }"""
+img { display: block; background: #fff; border-radius: 4px; }
+.wide > img { width: 100%; min-width: 45rem; max-width: 70rem; padding: .5rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr));
+            gap: 1.25rem; margin-top: 1rem; }
+figure { margin: 0; }
+figure img { width: 7rem; height: 7rem; object-fit: contain; image-rendering: pixelated;
+             border: 1px solid var(--line); }
+figcaption { color: var(--soft); font-size: .875rem; line-height: 1.35; margin-top: .4rem;
+             white-space: pre-line; }"""
 
-_PAGE = string.Template("""\
+_DOCUMENT = string.Template("""\
 <!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Comparison of models</title>
+<title>$title</title>
 <style>
 $style
 </style>
 </head>
 <body>
-<h1>Comparison of models</h1>
-<p>$caption. Bold: best of its column.</p>
-<div class="wide">
-$table
-</div>
-<img alt="Quality of each model, and quality against size" src="data:image/png;base64,$image">
+<main>
+<h1>$title</h1>
+$body
+</main>
 </body>
 </html>
 """)
+_TITLE = "Comparison of models"
+_ALT = (
+    "Dots, one a model, in a panel for each figure of quality; below them quality against size on "
+    "disk. The table above has the figures."
+)
 
 
-def html_page(caption: str, table: str, png: bytes) -> str:
-    """A page that needs no other file.
+def html_document(title: str, body: str) -> str:
+    """A page that needs no other file, for wide and narrow screens, light and dark.
 
     Args:
-        caption: Line below the title, as HTML.
-        table: The table, as HTML.
-        png: The picture.
+        title: Its title and first heading, as text.
+        body: What stands below the heading, as HTML.
 
     Returns:
         The page.
     """
-    image = base64.b64encode(png).decode("ascii")
-    return _PAGE.substitute(style=STYLE, caption=caption, table=table, image=image)
+    return _DOCUMENT.substitute(title=html.escape(title), style=STYLE, body=body)
+
+
+def scrolling(content: str, label: str) -> str:
+    """A part that scrolls by itself where it is wider than the page, by keyboard too.
+
+    Args:
+        content: A table or a picture, as HTML.
+        label: What it is called where it is read aloud, as text.
+
+    Returns:
+        The part.
+    """
+    label = html.escape(label)
+    return f'<div class="wide" role="region" aria-label="{label}" tabindex="0">\n{content}\n</div>'
+
+
+def html_image(png: bytes, alt: str) -> str:
+    """A picture inside the page.
+
+    Args:
+        png: The picture.
+        alt: What is seen on it, as text.
+
+    Returns:
+        An `<img>`.
+    """
+    data = base64.b64encode(png).decode("ascii")
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}">'
+
+
+def html_page(caption: str, table: str, png: bytes, alt: str = _ALT) -> str:
+    """The page of a comparison.
+
+    Args:
+        caption: Line below the title, as HTML.
+        table: The table, as HTML, and what stands below it.
+        png: The picture.
+        alt: What is seen on the picture, as text.
+
+    Returns:
+        The page.
+    """
+    table, end, below = table.partition("</table>")
+    parts = [
+        f"<p>{caption}. Bold: best of its column.</p>",
+        scrolling(table + end, "Table of all models"),
+        below.strip(),
+        scrolling(html_image(png, alt), "Picture of all models"),
+    ]
+    return html_document(_TITLE, "\n".join(part for part in parts if part))
 
 
 def html_table(columns: list, rows: list[dict]) -> str:
@@ -66,10 +138,10 @@ def html_table(columns: list, rows: list[dict]) -> str:
         A `<table>`; all text is escaped.
     """
     best = {column.key: _best(column, rows) for column in columns}
-    heads = "".join(f"<th>{html.escape(head)}</th>" for head in _heads(columns))
+    heads = "".join(f'<th scope="col">{html.escape(head)}</th>' for head in _heads(columns))
     lines = [f"<table>\n<thead><tr>{heads}</tr></thead>\n<tbody>"]
     for row in rows:
-        cells = [f"<td>{html.escape(row['model'])}</td>"]
+        cells = [f'<th scope="row">{html.escape(row["model"])}</th>']
         for column in columns:
             value = row.get(column.key)
             mark = ' class="best"' if value is not None and value == best[column.key] else ""

@@ -1,12 +1,26 @@
 """One report of a whole run, in Markdown and as a page that needs no other file."""
 
-import base64
 import dataclasses
 import html
 import pathlib
 
 from keras_kd.checks import local_path
-from keras_kd.evaluation.report import STYLE
+from keras_kd.evaluation.report import html_document, html_image, scrolling
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture in a report.
+
+    Attributes:
+        path: A PNG file in the report's folder, or in one below it.
+        alt: What is seen, for who does not see it.
+        caption: What stands below it. Pictures with captions are small and stand side by side.
+    """
+
+    path: pathlib.Path
+    alt: str
+    caption: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,15 +29,15 @@ class Section:
 
     Attributes:
         title: The heading.
-        text: A paragraph below it.
+        text: What stands below it; an empty line parts paragraphs.
         rows: A table: the first row holds the heads, the first column the names.
-        image: A PNG file in the report's folder, or None.
+        pictures: The `Picture`s below.
     """
 
     title: str
     text: str = ""
     rows: list = dataclasses.field(default_factory=list)
-    image: pathlib.Path | None = None
+    pictures: list = dataclasses.field(default_factory=list)
 
 
 def markdown_table(rows: list) -> str:
@@ -46,7 +60,7 @@ def write_report(folder, title: str, sections: list) -> tuple:
     """Writes `report.md` and a self-contained `report.html`.
 
     Args:
-        folder: Where both go; images are read from there.
+        folder: Where both go; pictures are read from there.
         title: The title of both.
         sections: The `Section`s, in order.
 
@@ -54,36 +68,56 @@ def write_report(folder, title: str, sections: list) -> tuple:
         The two paths, Markdown first.
     """
     folder = local_path("folder", folder)
-    markdown, page = [f"# {title}"], [f"<h1>{html.escape(title)}</h1>"]
-    for section in sections:
-        markdown.append(f"## {section.title}")
-        page.append(f"<h2>{html.escape(section.title)}</h2>")
-        if section.text:
-            markdown.append(section.text)
-            page.append(f"<p>{html.escape(section.text)}</p>")
-        if section.rows:
-            markdown.append(markdown_table(section.rows))
-            page.append(_html_table(section.rows))
-        if section.image is not None:
-            markdown.append(f"![{section.title}]({section.image.name})")
-            data = base64.b64encode(section.image.read_bytes()).decode("ascii")
-            page.append(
-                f'<img alt="{html.escape(section.title)}" src="data:image/png;base64,{data}">'
-            )
+    markdown = [f"# {title}", *(part for each in sections for part in _in_markdown(each, folder))]
+    page = "\n".join(part for each in sections for part in _in_html(each))
     text_path, page_path = folder / "report.md", folder / "report.html"
     text_path.write_text("\n\n".join(markdown) + "\n", encoding="utf-8")
-    page_path.write_text(
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{html.escape(title)}</title>\n<style>\n{STYLE}\n</style>\n</head>\n<body>\n"
-        + "\n".join(page)
-        + "\n</body>\n</html>\n",
-        encoding="utf-8",
-    )
+    page_path.write_text(html_document(title, page), encoding="utf-8")
     return text_path, page_path
+
+
+def _in_markdown(section, folder):
+    yield f"## {section.title}"
+    if section.text:
+        yield section.text
+    if section.rows:
+        yield markdown_table(section.rows)
+    for picture in section.pictures:
+        place = picture.path.relative_to(folder).as_posix()
+        alt = picture.alt.replace("[", r"\[").replace("]", r"\]")
+        yield f"![{alt}](<{place}>)"
+        if picture.caption:
+            yield picture.caption
+
+
+def _in_html(section):
+    yield f"<h2>{html.escape(section.title)}</h2>"
+    for paragraph in filter(None, section.text.split("\n\n")):
+        yield f"<p>{html.escape(paragraph)}</p>"
+    if section.rows:
+        yield scrolling(_html_table(section.rows), f"Table: {section.title}")
+    small = [picture for picture in section.pictures if picture.caption]
+    for picture in section.pictures:
+        if not picture.caption:
+            yield scrolling(_html_image(picture), f"Picture: {section.title}")
+    if small:
+        figures = (
+            f"<figure>{_html_image(picture)}"
+            f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+            for picture in small
+        )
+        yield '<div class="pictures">\n' + "\n".join(figures) + "\n</div>"
+
+
+def _html_image(picture):
+    return html_image(picture.path.read_bytes(), picture.alt)
 
 
 def _html_table(rows):
     heads, *body = [[html.escape(str(cell)) for cell in row] for row in rows]
-    lines = ["<tr>" + "".join(f"<th>{cell}</th>" for cell in heads) + "</tr>"]
-    lines += ["<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in body]
-    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+    head = "".join(f'<th scope="col">{cell}</th>' for cell in heads)
+    lines = [f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>"]
+    for name, *cells in body:
+        row = "".join(f"<td>{cell}</td>" for cell in cells)
+        lines.append(f'<tr><th scope="row">{name}</th>{row}</tr>')
+    return "\n".join([*lines, "</tbody>\n</table>"])

@@ -119,9 +119,9 @@ def test_some_images_of_every_class_are_labelled_and_the_same_for_all_kinds(run)
 
 
 def test_a_report_of_two_seeds_says_which_is_better(run, capsys):
-    run.students = {kind: [run.student(), run.student()] for kind in run.kinds}
+    run.students = {kind: [run.nets.student(), run.nets.student()] for kind in run.kinds}
     assert run.students["alone"][0].get_layer("hidden1").units == 4
-    run.teacher = run.student()
+    run.teacher = run.nets.student()
     write_demo_report(run)
     printed = capsys.readouterr().out
     assert "student, 23 labels + teacher against student, 23 labels: " in printed
