@@ -8,6 +8,7 @@ from keras_kd.demo.nets import PIXELS
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.predict_on_batch import predict_on_batch
 
+_LEAST, _MOST = 100, 2_000  # images that are looked at, as many as take 256 MiB
 _ONE_CLASS = 0.95  # share of unlabelled images of one class that raises doubts
 
 
@@ -28,11 +29,11 @@ def check_teacher(own, data, pixels):
     Raises:
         ValueError: If it is no better than chance.
     """
-    images = [x for x, _ in data.validation.batch(100).as_numpy_iterator()]
-    answers = decisions(own.model, images)
+    few = data.validation.take(max(_LEAST, min(_MOST, 2**26 // math.prod(data.image_shape))))
+    images, labels = zip(*few.batch(100).as_numpy_iterator(), strict=True)
+    labels, answers = np.concatenate(labels), decisions(own.model, images)
     if not data.class_names:
         return _one_class(answers, own.num_classes)
-    labels = np.array([y for _, y in data.validation.as_numpy_iterator()])
     chance = _best_by_chance(labels)
     order = _other_order(answers, labels, data.class_names)
     if _mean_recall(answers, labels) > chance or chance >= 1.0:  # few images tell nothing

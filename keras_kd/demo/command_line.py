@@ -120,8 +120,9 @@ def _parse(arguments):
         default="digits",
         metavar="NAME|FOLDER",
         help="'digits' (the default: real, no download), a folder of images, or the name of any "
-        "TFDS image-classification set. A folder holds one subfolder a class, or images without "
-        "labels, which need a --teacher; or such folders as train, validation and test",
+        "TFDS image-classification set; a folder comes first. It holds one subfolder a class, or "
+        "images without labels, which need a --teacher; or such folders as train, validation and "
+        "test",
     )
     parser.add_argument("--data-dir", help="the folder TFDS keeps its sets in")
     _add_own_models(parser)

@@ -1,5 +1,7 @@
 """The test images of which two nets of a run say different things."""
 
+import dataclasses
+
 import keras
 import numpy as np
 
@@ -8,6 +10,7 @@ from keras_kd.demo.nets import PIXELS
 from keras_kd.evaluation.run_report import Picture, Section
 
 _SHOWN = 12
+_LARGEST = 112  # pixels of a side, as the page shows them
 
 
 def disagreements(run):
@@ -21,38 +24,56 @@ def disagreements(run):
     if not distilled or len(others) < len(distilled):
         return None
     seed = run.best or 0
-    names = run.data.class_names or [f"output {n}" for n in range(run.nets.num_classes)]
-    images, labels = run.data.arrays("test")
-    batches = [x for x, _ in run.test.as_numpy_iterator()]
-    answers = {"distilled": decisions(distilled[seed], batches)}
-    if run.is_labelled:
-        answers["alone"] = decisions(others[seed], batches)
-    answers["teacher"] = decisions(run.teacher, batches)
-    one, other = list(answers.values())[:2]
-    found = np.flatnonzero(one != other)
-    if not len(found):
+    models = {"distilled": distilled[seed], "alone": others[seed], "teacher": run.teacher}
+    if not run.is_labelled:
+        del models["alone"]
+    found = _found(run, models)
+    if not found.pictures:
         return None
-    what = "distilled student and student alone" if run.is_labelled else "student and teacher"
+    who = "distilled student and student alone" if run.is_labelled else "student and teacher"
+    text = f"Of {found.examples:,} test images {who} (seed {seed}) disagree on {found.count:,}."
+    if run.is_labelled:
+        text += (
+            f" There the distilled student is right on {found.first_right:,}, the student alone on "
+            f"{found.second_right:,}, neither on "
+            f"{found.count - found.first_right - found.second_right:,}."
+        )
+    shown = len(found.pictures)
+    text += f" {'The first' if shown < found.count else 'All'} {shown}, in the order of the split:"
+    return Section(f"Where {who} disagree", text, pictures=found.pictures)
+
+
+@dataclasses.dataclass
+class _Found:
+    examples: int = 0
+    count: int = 0
+    first_right: int = 0
+    second_right: int = 0
+    pictures: list = dataclasses.field(default_factory=list)
+
+
+def _found(run, models):
+    """Walks the test images once; the first two of the models are those that may disagree."""
+    names = run.data.class_names or [f"output {n}" for n in range(run.nets.num_classes)]
     folder = run.folder / "pictures"
     folder.mkdir(exist_ok=True)
-    pictures = []
-    for number in found[:_SHOWN]:
-        said = {who: names[answer[number]] for who, answer in answers.items()}
-        path = folder / f"test_{number}.png"
-        _save(images[number], PIXELS[run.nets.pixels], path)
-        pictures.append(
-            _picture(path, number, names[labels[number]] if run.is_labelled else None, said)
-        )
-    text = f"Of {len(images):,} test images {what} (seed {seed}) disagree on {len(found):,}."
-    if run.is_labelled:
-        right, wrong = (int(np.sum(each[found] == labels[found])) for each in (one, other))
-        text += (
-            f" There the distilled student is right on {right:,}, the student alone on {wrong:,}, "
-            f"neither on {len(found) - right - wrong:,}."
-        )
-    shown = len(pictures)
-    text += f" {'The first' if shown < len(found) else 'All'} {shown}, in the order of the split:"
-    return Section(f"Where {what} disagree", text, pictures=pictures)
+    found = _Found()
+    for images, labels in run.test.as_numpy_iterator():
+        answers = {who: decisions(model, [images]) for who, model in models.items()}
+        one, other = list(answers.values())[:2]
+        differ = np.flatnonzero(one != other)
+        for place in differ[: _SHOWN - len(found.pictures)]:
+            number = found.examples + place
+            path = folder / f"test_{number}.png"
+            _save(images[place], PIXELS[run.nets.pixels], path)
+            label = names[labels[place]] if run.is_labelled else None
+            said = {who: names[answer[place]] for who, answer in answers.items()}
+            found.pictures.append(_picture(path, number, label, said))
+        found.examples += len(images)
+        found.count += len(differ)
+        found.first_right += np.sum(one[differ] == labels[differ])
+        found.second_right += np.sum(other[differ] == labels[differ])
+    return found
 
 
 def _picture(path, number, label, said):
@@ -64,5 +85,7 @@ def _picture(path, number, label, said):
 
 def _save(image, pixels, path):
     low, high = pixels
-    image = np.clip((image - low) * (255.0 / (high - low)), 0, 255).astype("uint8")
-    keras.utils.save_img(path, image, scale=False)
+    image = np.clip((image - low) * (255.0 / (high - low)), 0, 255)
+    small = keras.utils.array_to_img(image, scale=False)
+    small.thumbnail((_LARGEST, _LARGEST))
+    small.save(path)

@@ -1,10 +1,7 @@
 """What each export costs, and what it is right on."""
 
-import matplotlib.figure
-
+from keras_kd.demo.figure import INK, OTHERS, new_figure, plain
 from keras_kd.evaluation.table_column import size
-
-_DOT, _INK, _GRID = "#0072B2", "#333333", "#dddddd"
 
 
 def draw_exports(exports, path):
@@ -23,8 +20,7 @@ def draw_exports(exports, path):
     if all(r.export_metric is not None for r in results):
         right = [100 * r.export_metric for r in results]
         columns.append(("Accuracy (%)", right, "{:.2f}".format))
-    height = 0.9 + 0.4 * len(exports)
-    figure = matplotlib.figure.Figure(figsize=(11, height), dpi=150, layout="constrained")
+    figure = new_figure(0.9 + 0.4 * len(exports))
     panels = figure.subplots(1, len(columns), sharey=True)
     for panel, (head, values, text) in zip(panels, columns, strict=True):
         _draw_column(panel, head, values, text)
@@ -35,17 +31,15 @@ def draw_exports(exports, path):
 
 def _draw_column(panel, head, values, text):
     places = range(len(values))
-    panel.scatter(values, places, s=40, color=_DOT, zorder=3)
+    panel.scatter(values, places, s=40, color=OTHERS[0], zorder=3)
     for value, place in zip(values, places, strict=True):
         beside = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center"}
-        panel.annotate(text(value), (value, place), fontsize=8, color=_INK, **beside)
+        panel.annotate(text(value), (value, place), fontsize=8, color=INK, **beside)
     if head in ("Size", "Latency of one example (ms)"):  # a bar from 0 is what they are of
-        panel.barh(places, values, height=0.08, color=_DOT, alpha=0.5)
-        panel.set_xlim(0, 1.25 * max(values))
+        panel.barh(places, values, height=0.08, color=OTHERS[0], alpha=0.5)
+        panel.set_xlim(-0.15 * max(values), 1.25 * max(values))
     else:
         panel.margins(x=0.3)
-    panel.set_title(head, fontsize=9, loc="left", color=_INK)
-    panel.grid(axis="x", color=_GRID, linewidth=0.6)
-    panel.spines[["top", "right", "left"]].set_visible(False)
-    panel.spines["bottom"].set_color(_GRID)
-    panel.tick_params(left=False, labelcolor=_INK, color=_GRID, labelsize=8, labelbottom=False)
+    panel.set_title(head, fontsize=9, loc="left", color=INK)
+    plain(panel, sides=("bottom",))
+    panel.tick_params(labelsize=8, labelbottom=False)

@@ -1,10 +1,9 @@
 """How each net of a run learned."""
 
-import matplotlib.figure
+import itertools
 
-# Okabe and Ito's palette, which the colour-blind tell apart.
-_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7")
-_INK, _GRID = "#333333", "#dddddd"
+from keras_kd.demo.figure import INK, OTHERS, TEACHER, new_figure, plain
+
 _NAMES = {
     "loss": "Training loss, of each kind its own",
     "val_accuracy": "Accuracy on the validation split (%)",
@@ -20,24 +19,22 @@ def draw_learning_curves(histories, path):
         path: The file to write.
     """
     metrics = [key for key in _NAMES if key in next(iter(histories.values()))[0]]
-    figure = matplotlib.figure.Figure(figsize=(11, 3.8), dpi=150, layout="constrained")
+    figure = new_figure(3.8)
     panels = figure.subplots(1, len(metrics), squeeze=False)[0]
     for panel, metric in zip(panels, metrics, strict=True):
-        scale = 1.0 if metric == "loss" else 100.0
-        for number, (name, nets) in enumerate(histories.items()):
-            color = _COLORS[number % len(_COLORS)]
+        others = itertools.cycle(OTHERS)
+        for name, nets in histories.items():
+            color = TEACHER if name == "teacher" else next(others)
             for place, curves in enumerate(nets):
+                scale = 1.0 if metric == "loss" else 100.0
                 values = [scale * value for value in curves[metric]]
-                epochs = range(1, len(values) + 1)
                 label = name.replace("$", r"\$") if place == 0 else None
                 style = {"color": color, "alpha": 0.8, "linewidth": 1.2, "label": label}
-                panel.plot(epochs, values, marker="." if len(values) < 6 else None, **style)
-        panel.set_title(_NAMES[metric], fontsize=10, loc="left", color=_INK)
-        panel.set_xlabel("Epoch", color=_INK)
+                marker = "." if len(values) < 6 else None
+                panel.plot(range(1, len(values) + 1), values, marker=marker, **style)
+        panel.set_title(_NAMES[metric], fontsize=10, loc="left", color=INK)
+        panel.set_xlabel("Epoch", color=INK)
         panel.xaxis.get_major_locator().set_params(integer=True)
-        panel.grid(color=_GRID, linewidth=0.6)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.spines[["left", "bottom"]].set_color(_GRID)
-        panel.tick_params(labelcolor=_INK, color=_GRID)
-    panels[-1].legend(frameon=False, fontsize=9, labelcolor=_INK)
+        plain(panel)
+    panels[-1].legend(frameon=False, fontsize=9, labelcolor=INK)
     figure.savefig(path)

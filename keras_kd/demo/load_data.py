@@ -34,6 +34,7 @@ def _load(options, size, channels):
     if name == "digits":
         return digits()
     if pathlib.Path(name).exists():
+        print(f"Reading the images in {name}")
         return image_folder(name, size, channels=channels)
     try:
         return image_classification(name, options.data_dir, image_size=size)

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pathlib
+import warnings
 
 import keras
 import numpy as np
@@ -63,7 +64,10 @@ def load_own_model(role: str, path: str, modules=()) -> OwnModel:
             f"Received: --{role} {path}"
         )
     try:
-        model = keras.saving.load_model(file, compile=False)
+        with warnings.catch_warnings():
+            # Nobody goes on training with the optimizer of the file.
+            warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
+            model = keras.saving.load_model(file, compile=False)
     except Exception as error:  # whatever a broken file or a class that is not there raises
         raise ValueError(_not_loaded(role, path, error)) from error
     return OwnModel(role, file, model, *_classifier(role, path, model))

@@ -29,7 +29,12 @@ def write_demo_report(run, interrupted=False):
     table = [*_summary(run, compared.summaries), *_export_rows(run)]
     verdicts = compared.verdicts()
     if not verdicts and run.is_labelled:
-        verdicts = ["The students are not finished."]
+        one = run.options.seeds == 1 and not interrupted
+        verdicts = [
+            "One student of each kind tells nothing of the kinds: --seeds 5 does."
+            if one
+            else "The students are not finished."
+        ]
     if run.is_labelled:
         compared.plot(run.folder / "comparison.png")
     else:

@@ -163,9 +163,8 @@ class Run:
 
     def validation_accuracy(self, student):
         """Returns the share of the validation split that a student decides right."""
-        pairs = list(self.validation.as_numpy_iterator())
-        labels = np.concatenate([y for _, y in pairs])
-        return np.mean(decisions(student, [x for x, _ in pairs]) == labels)
+        batches = self.validation.as_numpy_iterator()
+        return np.mean(np.concatenate([decisions(student, [x]) == y for x, y in batches]))
 
     def told(self):
         """Returns the training images with what the teacher says of each, written once."""

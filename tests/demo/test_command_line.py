@@ -38,6 +38,9 @@ def test_the_demo_leaves_models_exports_and_a_report(tmp_path, capsys):
     page = (out / "report.html").read_text()
     assert "data:image/png;base64," in page
     assert "http" not in page.replace("http-equiv", "")  # self-contained
+    for heading in ("Learning curves", "Where distilled student and student alone disagree"):
+        assert f"<h2>{heading}</h2>" in page
+    assert "true: " in page and "teacher: " in page
     table = (out / "report.md").read_text()
     printed = capsys.readouterr().out
     few = "student, 100 labels"
