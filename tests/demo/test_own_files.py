@@ -126,10 +126,17 @@ def test_what_is_neither_a_folder_nor_a_set_is_told_so(refused, tmp_path):
     assert "Nor is there a folder of images" in said
 
 
-def test_keep_weights_is_for_a_student(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--keep-weights"], "--keep-weights is for a --student"),
+        (["--student", "own.keras", "--student-width", "4"], "the demo's own student"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(capsys, arguments, said):
     with pytest.raises(SystemExit, match="2"):
-        main(["--keep-weights"])
-    assert "--keep-weights is for a --student" in capsys.readouterr().err
+        main(arguments)
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow
