@@ -71,6 +71,7 @@ def _prepared(options):
         student_width=options.student_width,
         keep_weights=options.keep_weights,
         pixels=options.pixels,
+        class_names=data.class_names or options.class_names,
         **own,
     )
     doubts = [check_teacher(teacher, data, options.pixels)] if teacher is not None else []

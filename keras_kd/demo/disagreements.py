@@ -54,7 +54,7 @@ class _Found:
 
 def _found(run, models):
     """Walks the test images once; the first two of the models are those that may disagree."""
-    names = run.data.class_names or [f"output {n}" for n in range(run.nets.num_classes)]
+    names = run.nets.class_names
     folder = run.folder / "pictures"
     folder.mkdir(exist_ok=True)
     found = _Found()

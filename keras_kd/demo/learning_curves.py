@@ -34,7 +34,7 @@ def draw_learning_curves(histories, path):
                 panel.plot(range(1, len(values) + 1), values, marker=marker, **style)
         panel.set_title(_NAMES[metric], fontsize=10, loc="left", color=INK)
         panel.set_xlabel("Epoch", color=INK)
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         plain(panel)
     panels[-1].legend(frameon=False, fontsize=9, labelcolor=INK)
     figure.savefig(path)

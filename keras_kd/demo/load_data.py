@@ -71,11 +71,13 @@ def _check_unlabelled(options, models):
             "give each class a subfolder of its own. "
             f"Received: --dataset {options.dataset}, images without labels"
         )
-    if options.class_names:
-        raise ValueError(
-            "--class-names brings labels into the teacher's order, and these images have none. "
-            f"Received: --dataset {options.dataset} --class-names {','.join(options.class_names)}"
-        )
+    for own in models:
+        if options.class_names and own.num_classes != len(options.class_names):
+            raise ValueError(
+                "--class-names must name every output. Received: "
+                f"--class-names {','.join(options.class_names)}, --{own.role} {own.path} with "
+                f"{own.num_classes} outputs"
+            )
 
 
 def _check_fit(options, models, data):

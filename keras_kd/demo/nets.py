@@ -20,6 +20,7 @@ class Nets:
         teacher, student: An `OwnModel`, or None for the demo's own net.
         keep_weights: Whether own students start from the file's weights.
         pixels: A key of `PIXELS`, what the data hold.
+        class_names: What the outputs are called, or None.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class Nets:
         student=None,
         keep_weights=False,
         pixels="255",
+        class_names=None,
     ):
         self.image_shape, self.num_classes = image_shape, num_classes
         self.student_width, self.keep_weights, self.pixels = student_width, keep_weights, pixels
         self.own_teacher, self.own_student = teacher, student
+        self.class_names = class_names or [f"output {n}" for n in range(num_classes)]
         self.tiny_images = min(image_shape[:2]) < 16
 
     @property

@@ -114,7 +114,7 @@ def _add_own_models(parser):
         type=_names,
         metavar="A,B,C",
         help="what the teacher's outputs are called, in their order; labels are brought into it "
-        "(default: the data's order, of a folder the alphabet's)",
+        "(default: the data's order, of a folder the alphabet's); without labels it names them",
     )
     own.add_argument(
         "--pixels",

@@ -44,7 +44,12 @@ class Run:
     def __init__(self, data, folder, options, *, nets=None, augment=None, rate=None):
         self.data, self.folder, self.options = data, folder, options
         if nets is None:
-            nets = Nets(data.image_shape, data.num_classes, student_width=options.student_width)
+            nets = Nets(
+                data.image_shape,
+                data.num_classes,
+                student_width=options.student_width,
+                class_names=data.class_names,
+            )
         self.nets, self.augment = nets, augment
         own_rate = OWN_STUDENT_RATE if nets.own_student else STUDENT_RATE
         self.student_rate = rate or own_rate

@@ -121,6 +121,11 @@ def test_images_without_labels_need_a_teacher(refused, folder):
     assert "need a trained teacher" in refused("--dataset", str(folder / "on"))
 
 
+def test_every_output_has_a_name_or_none(refused, teacher, folder):
+    said = refused("--teacher", teacher, "--dataset", str(folder / "on"), "--class-names", "a,b,c")
+    assert "must name every output" in said and "with 2 outputs" in said
+
+
 def test_what_is_neither_a_folder_nor_a_set_is_told_so(refused, tmp_path):
     said = refused("--dataset", str(tmp_path / "nowhere"), "--data-dir", str(tmp_path))
     assert "Nor is there a folder of images" in said
@@ -147,7 +152,7 @@ def test_images_without_labels_are_taught_by_the_teacher_alone(folder, teacher, 
             keras.utils.img_to_array(keras.utils.load_img(file))[0, 0, 0],
         )
     own = ["--teacher", teacher, "--dataset", str(tmp_path / "all"), "--out", str(tmp_path / "run")]
-    assert main([*QUICK, *own]) == 0
+    assert main([*QUICK, *own, "--class-names", "dark,bright"]) == 0
     assert "none labelled: the teacher alone teaches" in capsys.readouterr().out
     report = (tmp_path / "run" / "report.md").read_text()
     assert "student of the teacher" in report and "alpha 0." in report
