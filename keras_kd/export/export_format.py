@@ -15,11 +15,11 @@ from keras_kd.export.tolerance import FLOAT32, Tolerance
 
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-    """A loaded export.
+    """A loaded export, as it is run beside its student.
 
     Attributes:
-        run: From arrays by input name to the outputs: a dict by output name, or, where a format
-            keeps no names, a list in the student's order.
+        run: From arrays by input name to the outputs: a dict by output name, or the structure that
+            the student gives. Of files with a runtime of their own, `ExportedFile.run`.
         batch_size: `None` if any batch goes in, else the only size that does.
     """
 

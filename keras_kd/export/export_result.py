@@ -12,6 +12,8 @@ from keras_kd.evaluation.latency import Latency
 class ExportResult:
     """A finished export and how it compares with its student; `str` gives it as one line.
 
+    It is a path, too, of what was written: `keras_kd.compare({"int8": result}, data)`.
+
     Attributes:
         path: The file, or the folder of a SavedModel.
         format: `"saved_model"`, `"tflite"`, `"keras"` or `"onnx"`.
@@ -52,6 +54,9 @@ class ExportResult:
         if self.export_metric is None or self.student_metric is None:
             return None
         return self.export_metric - self.student_metric
+
+    def __fspath__(self) -> str:
+        return str(self.path)
 
     def __str__(self) -> str:
         kind = self.format if self.quantize is None else f"{self.format} {self.quantize}"

@@ -26,6 +26,7 @@ from keras_kd.export.verification import Verification, by_name
 from keras_kd.features.nested_layers import all_layers
 from keras_kd.features.preprocessing import preprocessed, without_preprocessor
 from keras_kd.features.string_inputs import as_arrays
+from keras_kd.runtimes.exported_file import file_size
 
 _SAMPLES = 8
 _LENGTH = 32
@@ -125,7 +126,7 @@ def export_student(
             path=target,
             format=exporter.name,
             quantize=quantize,
-            size_bytes=_size(written),
+            size_bytes=file_size(written),
             max_difference=max(output.largest for output in verification.outputs.values()),
             agreement=min(output.agreement for output in verification.outputs.values()),
             metric=metric,
@@ -213,8 +214,3 @@ def _rounding(student):
     if "bfloat16" in precisions:
         return EIGHT_BITS
     return FLOAT16 if "float16" in precisions else FLOAT32
-
-
-def _size(path):
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return sum(file.stat().st_size for file in files)

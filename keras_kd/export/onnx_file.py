@@ -3,10 +3,11 @@
 import functools
 
 from keras_kd.export.export_format import ExportFormat, Runtime
+from keras_kd.runtimes.onnx_file import ONNXFile
 
 
 class ONNXFormat(ExportFormat):
-    """An `.onnx` file, run by onnxruntime."""
+    """An `.onnx` file, run by an `ONNXFile`."""
 
     name = "onnx"
     suffix = ".onnx"
@@ -21,20 +22,7 @@ class ONNXFormat(ExportFormat):
 
     def load(self, path, student, inputs):
         """See `ExportFormat`."""
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        taken = [tensor.name for tensor in session.get_inputs()]
-        given = [tensor.name for tensor in session.get_outputs()]
-        named_outputs = not any(
-            ":" in name for name in given
-        )  # tf2onnx names a dict's outputs only
-
-        def run(named):
-            outputs = session.run(None, {name: named[name] for name in taken})
-            return dict(zip(given, outputs, strict=True)) if named_outputs else outputs
-
-        return Runtime(run)
+        return Runtime(ONNXFile(path).run)
 
 
 @functools.cache

@@ -2,17 +2,16 @@
 
 import itertools
 
-import numpy as np
-
 from keras_kd.export.export_format import ExportFormat, Runtime
 from keras_kd.export.tolerance import EIGHT_BITS, FLOAT16, FLOAT32
 from keras_kd.lazy_modules import tf
+from keras_kd.runtimes.litert_file import LiteRTFile
 
 _CALIBRATION_EXAMPLES = 500
 
 
 class TFLiteFormat(ExportFormat):
-    """A `.tflite` file, run by the signature runner of `ai_edge_litert`.
+    """A `.tflite` file, run by a `LiteRTFile`.
 
     - Only LiteRT's built-in operations are used: a file with TensorFlow operations in it would not
       run in the plain runtime.
@@ -51,19 +50,8 @@ class TFLiteFormat(ExportFormat):
 
     def load(self, path, student, inputs):
         """See `ExportFormat`."""
-        from ai_edge_litert.interpreter import Interpreter
-
-        interpreter = Interpreter(str(path))
-        interpreter.allocate_tensors()
-        signature = interpreter.get_signature_runner()
-        details = signature.get_input_details()
-        fixed = any(tensor["shape_signature"][:1] == 1 for tensor in details.values())
-
-        def run(named, keep_alive=interpreter):
-            outputs = signature(**{name: named[name] for name in details})
-            return {name: np.array(value) for name, value in outputs.items()}
-
-        return Runtime(run, batch_size=1 if fixed else None)
+        file = LiteRTFile(path)
+        return Runtime(file.run, file.batch_size)
 
 
 def _converter_options(quantize, examples):
