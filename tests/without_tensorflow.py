@@ -102,6 +102,10 @@ def main(folder):
     refused(lambda: keras_kd.export_student(live.student, folder / "saved_model"), "tensorflow")
     refused(lambda: keras_kd.export_student(live.student, folder / "s.tflite"), "tensorflow")
 
+    (folder / "served").mkdir()
+    (folder / "served" / "saved_model.pb").touch()
+    refused(lambda: keras_kd.compare({"m": folder / "served"}, (x, y)), "SavedModel", "TensorFlow")
+
     refused(by_name, "tensorflow_datasets", "pip install tensorflow-datasets")
     if "--refuse" in sys.argv:
         assert not [name for name in ABSENT if sys.modules.get(name)]

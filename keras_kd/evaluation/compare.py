@@ -6,21 +6,22 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
-
 from keras_kd.evaluation.classification import (
     class_labels,
     classification_scores,
     log_probabilities,
 )
 from keras_kd.evaluation.comparison import Comparison
+from keras_kd.evaluation.file_cost import measure_file_cost
 from keras_kd.evaluation.find_task import find_task
 from keras_kd.evaluation.kinds import by_name, differences
 from keras_kd.evaluation.model_cost import measure_cost
 from keras_kd.evaluation.multilabel import label_logits, multilabel_scores
+from keras_kd.evaluation.opened import Comparable, opened
 from keras_kd.evaluation.predictions import predict_all
 from keras_kd.evaluation.regression import regression_scores
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.runtimes import ExportedFile
 
 # For each task: what makes outputs comparable, and what scores them.
 _TASKS = {
@@ -31,10 +32,10 @@ _TASKS = {
 
 
 def compare(
-    models: Mapping[str, keras.Model | Sequence[keras.Model]],
+    models: Mapping[str, Comparable | Sequence[Comparable]],
     data: Any,
     *,
-    reference: keras.Model | str | None = None,
+    reference: Comparable | None = None,
 ) -> Comparison:
     """Evaluates models side by side: quality, agreement with a reference, size and speed.
 
@@ -58,14 +59,24 @@ def compare(
     paired difference in accuracy (for regression in MAE), a bootstrap over seeds and examples.
     Speed and size are measured on the first of a list.
 
+    What was exported stands beside what it came from: a path of a `.tflite` or `.onnx` file or of
+    a SavedModel's folder is run in its own runtime (LiteRT, ONNX Runtime, TensorFlow) and timed
+    there, in columns of their own, since a call of Keras costs about a millisecond whatever the
+    net. Inputs and outputs that a file keeps as integers with a scale are real numbers here
+    (data of the file's own integer dtype go in as they are); several inputs go by their names; a file of a fixed batch size is called as often as it takes.
+    Parameters and FLOPs of a file are not known.
+
     Args:
-        models: Built Keras models with one output, or lists of at least two, all of one length,
-            by the names they shall have in the table.
+        models: By the names they shall have in the table: built Keras models with one output,
+            paths of files (a `.keras` file is loaded as a Keras model, which Keras then runs),
+            results of `export_student`, `TFLiteTeacher`s, or lists of at least two of these, all
+            of one length.
         data: A batched `tf.data.Dataset`, a `keras.utils.PyDataset` or arrays `(x, y)`, with
             sample weights, which count in all figures of quality, or without. The outputs of all
             models are held in memory.
-        reference: Name of one of the models, or another model, that agreement and KL divergence
-            (for regression: the distance) refer to; typically the teacher.
+        reference: Name of one of the models, or another model (of a file the `pathlib.Path`), that
+            agreement and KL divergence (for regression: the distance) refer to; typically the
+            teacher.
 
     Returns:
         A `Comparison`; print it, or see its `rows`, one a model, and its `differences`.
@@ -73,7 +84,11 @@ def compare(
     Raises:
         ValueError: If a model is unbuilt, has more than one output or gives NaN; if outputs of
             two models differ in shape, or fit the targets in no way; if labels are missing or
-            out of range; if `data` yields nothing; if `reference` is not the name of a model.
+            out of range; if `data` yields nothing; if `reference` is not the name of a model; if
+            a path is remote, ends in what names no format or holds no such file, or a file does
+            not take the data.
+        FileNotFoundError: If nothing is at a path.
+        ImportError: If what runs a file is not installed.
 
     Example:
         >>> import keras, numpy as np, keras_kd.evaluation
@@ -89,8 +104,8 @@ def compare(
         [27, 771]
     """
     _check_dict(models)
-    models, kinds = by_name(models)
-    _check_models(models)
+    given, kinds = by_name(models)
+    models = _opened(given)
     name, others = _find_reference(models, reference)
     predictions = predict_all({**models, **others}, data)
     task = find_task(predictions.targets, predictions.outputs)
@@ -116,11 +131,20 @@ def _costs(models, kinds, inputs):
     first_of = {name: names[0] for names in kinds.values() for name in names}
     costs: dict[str, dict] = {}
     for name, model in models.items():
-        like = costs.get(first_of.get(name, name))
-        if like is None or like["parameters"] != model.count_params():
-            like = measure_cost(model, own_inputs(inputs, model))
-        costs[name] = like
+        first = first_of.get(name, name)
+        if first in costs and _cost_alike(models[first], model):
+            costs[name] = costs[first]
+        elif isinstance(model, ExportedFile):
+            costs[name] = measure_file_cost(model, inputs)
+        else:
+            costs[name] = measure_cost(model, own_inputs(inputs, model))
     return costs
+
+
+def _cost_alike(one, other):
+    if isinstance(one, ExportedFile) or isinstance(other, ExportedFile):
+        return type(one) is type(other) and one.size_bytes == other.size_bytes
+    return one.count_params() == other.count_params()
 
 
 def _check_dict(models):
@@ -131,24 +155,12 @@ def _check_dict(models):
         )
 
 
-def _check_models(models):
-    for name, model in models.items():
+def _opened(models):
+    """Returns models by name, files opened: what is wrong with a name or a model is told first."""
+    for name in models:
         if not isinstance(name, str):
             raise ValueError(f"Names of models are strings. Received: name={name!r}")
-        _check_model(f"models[{name!r}]", model)
-
-
-def _check_model(place, model):
-    if not isinstance(model, keras.Model):
-        raise ValueError(
-            f"A Keras model was expected. Received: {place}={model!r} (of type "
-            f"{type(model).__name__})"
-        )
-    if not model.built:
-        raise ValueError(
-            "Built models were expected, and this one has no weights yet: call it on a batch, or "
-            f"`build` it, first. Received: {place}={model.name!r} of type {type(model).__name__}"
-        )
+    return {name: opened(f"models[{name!r}]", given) for name, given in models.items()}
 
 
 def _find_reference(models, reference):
@@ -159,12 +171,13 @@ def _find_reference(models, reference):
         nearest = difflib.get_close_matches(reference, list(models), n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
         raise ValueError(
-            f"`reference` must be the name of one of the models, or a model.{hint} "
-            f"Received: reference={reference!r}. Available: {list(models)}"
+            "`reference` must be the name of one of the models, or a model (a file as a "
+            f"`pathlib.Path`).{hint} Received: reference={reference!r}. Available: {list(models)}"
         )
-    _check_model("reference", reference)
+    reference = opened("reference", reference)
     for name, model in models.items():
         if model is reference:
             return name, {}
-    name = f"{reference.name} (reference)"
+    of = reference.path.name if isinstance(reference, ExportedFile) else reference.name
+    name = f"{of} (reference)"
     return name, {name: reference}

@@ -36,8 +36,10 @@ class Comparison:
             - multi-label: `accuracy` (of single labels), `exact_match`, `precision`, `recall`,
               `f1`, `auc` (macro), `nll`, `agreement`, `kl`
             - regression: `mae`, `rmse`, `r2`, `distance`
-            - all: `parameters`, `flops`, `size_bytes`, `latency_ms_batch1`,
-              `latency_p95_ms_batch1`, `latency_ms_batch32`, `latency_p95_ms_batch32`
+            - all: `parameters`, `flops`, `weights_bytes` (of the weights alone), `size_bytes` (of
+              the file), `latency_ms_batch1`, `latency_p95_ms_batch1`, `latency_ms_batch32`,
+              `latency_p95_ms_batch32` (of a call of Keras), and the same after `runtime_`, such as
+              `runtime_latency_ms_batch1` (of exports in their own runtime)
         task: See above.
         reference: See above.
         examples: See above.

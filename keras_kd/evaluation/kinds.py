@@ -6,12 +6,11 @@ import itertools
 import statistics
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_kd.evaluation.difference import Difference, interval
 
-_COUNTED = ("parameters", "flops", "size_bytes")
+_COUNTED = ("parameters", "flops", "weights_bytes", "size_bytes")
 # The figure that decides, and which way is better.
 _DECIDES = {
     "classification": ("accuracy", "higher"),
@@ -20,7 +19,7 @@ _DECIDES = {
 }
 
 
-def by_name(models: Any) -> tuple[dict[str, keras.Model], dict[str, list[str]]]:
+def by_name(models: Any) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Returns all models by a name each, and the names by kind where models come in lists.
 
     Args:

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 
 from keras_kd.data.batches import batches
+from keras_kd.evaluation.answers import answers
 from keras_kd.evaluation.find_task import find_task
-from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.predict_on_batch import predict_on_batch
 from keras_kd.features.string_inputs import as_arrays
+from keras_kd.runtimes import ExportedFile
 
 _CHUNK = 2**22  # numbers; few chunks, because JAX compiles anew for each shape
 
@@ -32,13 +32,13 @@ class Predictions:
     outputs: dict[str, np.ndarray]
 
 
-def predict_all(models: dict[str, keras.Model], data) -> Predictions:
+def predict_all(models: dict[str, keras.Model | ExportedFile], data) -> Predictions:
     """Runs all models over `data`, which is walked once.
 
     A data set that shuffles itself anew on each walk still gives every model the same examples.
 
     Args:
-        models: Built models with one output each, by name.
+        models: Built models and opened files with one output each, by name.
         data: See `keras_kd.data.batches.batches`.
 
     Returns:
@@ -53,7 +53,7 @@ def predict_all(models: dict[str, keras.Model], data) -> Predictions:
         targets.append(_single_target(y))
         weights.append(sample_weight)
         for name, model in models.items():
-            output = _single_output(name, model, predict_on_batch(model, own_inputs(x, model)))
+            output = _single_output(name, model, answers(name, model, x))
             outputs[name].append(_checked(name, output, len(targets[-1])))
         if first_inputs is None:  # what cannot work is known now, not after a long walk
             first_inputs = x
@@ -95,10 +95,11 @@ def _single_output(name, model, output):
         return leaves[0]
     names = list(output) if isinstance(output, dict) else getattr(model, "output_names", None)
     example = names[0] if names else 0
+    one = f"`keras.Model(model.input, model.output[{example!r}])`"
+    way = "Export" if isinstance(model, ExportedFile) else "Pass"
     raise ValueError(
-        "`compare` scores models with one output. Pass one output as a model, for instance "
-        f"`keras.Model(model.input, model.output[{example!r}])`. "
-        f"Received: model {name!r} with {len(leaves)} outputs, {names or _names(output)}"
+        f"`compare` scores models with one output. {way} one output as a model, for instance {one}."
+        f" Received: model {name!r} with {len(leaves)} outputs, {names or _names(output)}"
     )
 
 

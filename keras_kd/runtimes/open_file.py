@@ -74,8 +74,8 @@ def find_format(path: str | os.PathLike, *, name: str = "path") -> str:
     file = local_path(name, path)
     if not file.exists():
         raise FileNotFoundError(f"There is no such file or folder. Received: {name}='{file}'")
-    known = getattr(path, "format", None)  # of an ExportResult
-    if known is not None:
+    known = getattr(path, "format", None)
+    if isinstance(known, str):  # of an ExportResult; a str has a method of this name
         return known
     if file.is_dir():
         if is_saved_model(file):

@@ -143,7 +143,6 @@ def test_one_model_under_two_names_is_no_mistake():
         ({}, "at least one model"),
         ([dense()], "dict of at least one model by name"),
         ({1: dense()}, "name=1"),
-        ({"m": "model.keras"}, r"models\['m'\]='model.keras'"),
         (
             {"m": keras.Sequential([keras.layers.Dense(3)], name="late")},
             r"no weights yet.*models\['m'\]='late'",
