@@ -3,7 +3,7 @@
 from keras_kd import cache, callbacks, features, losses, teachers
 from keras_kd.cache import TeacherCache
 from keras_kd.distiller import Distiller
-from keras_kd.evaluation import compare
+from keras_kd.evaluation import compare, plot_history, plot_reliability
 from keras_kd.export import export_student
 from keras_kd.version import __version__
 
@@ -17,5 +17,7 @@ __all__ = [
     "export_student",
     "features",
     "losses",
+    "plot_history",
+    "plot_reliability",
     "teachers",
 ]

@@ -14,10 +14,10 @@ from keras_kd.evaluation.classification import (
 from keras_kd.evaluation.comparison import Comparison
 from keras_kd.evaluation.file_cost import measure_file_cost
 from keras_kd.evaluation.find_task import find_task
-from keras_kd.evaluation.kinds import by_name, differences
+from keras_kd.evaluation.kinds import differences
 from keras_kd.evaluation.model_cost import measure_cost
 from keras_kd.evaluation.multilabel import label_logits, multilabel_scores
-from keras_kd.evaluation.opened import Comparable, opened
+from keras_kd.evaluation.opened import Comparable, all_opened, opened
 from keras_kd.evaluation.predictions import predict_all
 from keras_kd.evaluation.regression import regression_scores
 from keras_kd.features.own_inputs import own_inputs
@@ -61,10 +61,10 @@ def compare(
 
     What was exported stands beside what it came from: a path of a `.tflite` or `.onnx` file or of
     a SavedModel's folder is run in its own runtime (LiteRT, ONNX Runtime, TensorFlow) and timed
-    there, in columns of their own, since a call of Keras costs about a millisecond whatever the
-    net. Inputs and outputs that a file keeps as integers with a scale are real numbers here
-    (data of the file's own integer dtype go in as they are); several inputs go by their names; a file of a fixed batch size is called as often as it takes.
-    Parameters and FLOPs of a file are not known.
+    there, in columns of their own, since a call of Keras has a cost that no runtime knows. Inputs
+    and outputs that a file keeps as integers with a scale are real numbers here (data of the file's
+    own integer dtype go in as they are); several inputs go by their names; a file of a fixed batch
+    size is called as often as it takes. Parameters and FLOPs of a file are not known.
 
     Args:
         models: By the names they shall have in the table: built Keras models with one output,
@@ -103,21 +103,19 @@ def compare(
         >>> [row["parameters"] for row in comparison.rows]
         [27, 771]
     """
-    _check_dict(models)
-    given, kinds = by_name(models)
-    models = _opened(given)
-    name, others = _find_reference(models, reference)
-    predictions = predict_all({**models, **others}, data)
+    run, kinds = all_opened(models)
+    name, others = _find_reference(run, reference)
+    predictions = predict_all({**run, **others}, data)
     task = find_task(predictions.targets, predictions.outputs)
     comparable, score = _TASKS[task]
     targets, weights = predictions.targets, predictions.weights
     if task == "classification":
         targets = class_labels(targets)
     outputs = {key: comparable(output, key) for key, output in predictions.outputs.items()}
-    costs = _costs(models, kinds, predictions.inputs)
+    costs = _costs(run, kinds, predictions.inputs)
     rows = [
         {"model": key, **score(targets, outputs[key], weights, outputs.get(name)), **costs[key]}
-        for key in models
+        for key in run
     ]
     found = differences(task, kinds, targets, outputs, weights)
     examples = len(targets)
@@ -145,22 +143,6 @@ def _cost_alike(one, other):
     if isinstance(one, ExportedFile) or isinstance(other, ExportedFile):
         return type(one) is type(other) and one.size_bytes == other.size_bytes
     return one.count_params() == other.count_params()
-
-
-def _check_dict(models):
-    if not isinstance(models, dict) or not models:
-        raise ValueError(
-            "A dict of at least one model by name was expected, such as "
-            f'`{{"student": student}}`. Received: models={models}'
-        )
-
-
-def _opened(models):
-    """Returns models by name, files opened: what is wrong with a name or a model is told first."""
-    for name in models:
-        if not isinstance(name, str):
-            raise ValueError(f"Names of models are strings. Received: name={name!r}")
-    return {name: opened(f"models[{name!r}]", given) for name, given in models.items()}
 
 
 def _find_reference(models, reference):

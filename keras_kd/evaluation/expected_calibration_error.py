@@ -59,8 +59,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         weight = ops.ones_like(confidence)
         if sample_weight is not None:
             weight = ops.reshape(ops.cast(sample_weight, self.dtype), (-1,))
-        place = ops.clip(ops.ceil(confidence * self.bins) - 1, 0, self.bins - 1)
-        member = ops.one_hot(ops.cast(place, "int32"), self.bins, dtype=self.dtype)
+        member = ops.one_hot(bin_of(confidence, self.bins), self.bins, dtype=self.dtype)
         member = member * ops.expand_dims(weight, -1)
         self.weight.assign_add(ops.sum(member, axis=0))
         self.gap.assign_add(ops.sum(member * ops.expand_dims(right - confidence, -1), axis=0))
@@ -72,3 +71,13 @@ class ExpectedCalibrationError(keras.metrics.Metric):
     def get_config(self):
         """The arguments, for saving."""
         return {"bins": self.bins, "name": self.name, "dtype": self.dtype}
+
+
+def bin_of(confidence, bins: int):
+    """Returns the number of the bin of each confidence, m - 1 for ((m - 1) / M, m / M].
+
+    Args:
+        confidence: Tensor of floats in [0, 1]; 0 is in the first bin.
+        bins: Number of bins M.
+    """
+    return ops.cast(ops.clip(ops.ceil(confidence * bins) - 1, 0, bins - 1), "int32")

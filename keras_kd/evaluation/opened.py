@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import os
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 
+from keras_kd.evaluation.kinds import by_name
 from keras_kd.runtimes import ExportedFile, open_file
 from keras_kd.runtimes.open_file import find_format
 from keras_kd.teachers.tflite_teacher import TFLiteTeacher
 
 # A model, a file of one (its path, or an ExportResult, which is a path), or a file that is open.
 Comparable: TypeAlias = keras.Model | ExportedFile | TFLiteTeacher | str | os.PathLike
+
+
+def all_opened(
+    models: Any,
+) -> tuple[dict[str, keras.Model | ExportedFile], dict[str, list[str]]]:
+    """Returns all models by a name each, files opened, and the names by kind.
+
+    Args:
+        models: See `compare`.
+
+    Raises:
+        ValueError: If it is no dict by name, a name is no string, or for what `by_name` and
+            `opened` raise.
+    """
+    if not isinstance(models, dict) or not models:
+        raise ValueError(
+            "A dict of at least one model by name was expected, such as "
+            f'`{{"student": student}}`. Received: models={models}'
+        )
+    given, kinds = by_name(models)
+    for name in given:
+        if not isinstance(name, str):
+            raise ValueError(f"Names of models are strings. Received: name={name!r}")
+    return {name: opened(f"models[{name!r}]", one) for name, one in given.items()}, kinds
 
 
 def opened(place: str, given: Comparable) -> keras.Model | ExportedFile:

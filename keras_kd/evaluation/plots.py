@@ -5,15 +5,13 @@ import io
 import itertools
 import math
 
+from keras_kd.evaluation.figure_style import GRID, INK, OTHERS, REFERENCE, figure_class, plain
 from keras_kd.evaluation.kinds import summaries
 from keras_kd.evaluation.table_column import size
 from keras_kd.evaluation.tables import columns, traded_column
 
 _PANELS_A_ROW = 4
 _TRADE_POINTS, _LINE_POINTS = 220, 12  # height of the lower plot and of a line of text in it
-_INK, _GRID = "#333333", "#dddddd"
-# Okabe and Ito's palette, which the colour-blind tell apart: the reference, then the others.
-_REFERENCE, *_OTHERS = "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +54,11 @@ def draw(rows: list[dict], task: str, kinds=None, reference=None):
     Raises:
         ImportError: If matplotlib is missing.
     """
-    figure_class = _figure_class()
     lines = _lines(rows, kinds or {}, reference)
     shown = [column for column in columns(task, rows) if column.plotted]
     rows_of_panels = math.ceil(len(shown) / _PANELS_A_ROW)
     height = rows_of_panels * (0.9 + 0.32 * len(lines))
-    figure = figure_class(figsize=(11, height + 4.2), dpi=150, layout="constrained")
+    figure = figure_class()(figsize=(11, height + 4.2), dpi=150, layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=[height, 4.2], hspace=0.05)
     width = min(len(shown), _PANELS_A_ROW)
     panels = list(upper.subplots(rows_of_panels, width, squeeze=False, sharey=True).flat)
@@ -74,30 +71,15 @@ def draw(rows: list[dict], task: str, kinds=None, reference=None):
 
 
 def _lines(rows, kinds, reference):
-    by_name, colors = {row["model"]: row for row in rows}, itertools.cycle(_OTHERS)
+    by_name, colors = {row["model"]: row for row in rows}, itertools.cycle(OTHERS)
     return [
         _Line(
             summary,
             [by_name[name] for name in kinds.get(summary["model"], [summary["model"]])],
-            _REFERENCE if summary["model"] == reference else next(colors),
+            REFERENCE if summary["model"] == reference else next(colors),
         )
         for summary in summaries(rows, kinds)
     ]
-
-
-def _figure_class():
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "Plots need matplotlib, which is part of the `demo` extra: "
-            "`pip install 'keras_kd[demo]'`."
-        ) from error
-    return Figure
-
-
-def _plain(text):
-    return text.replace("$", r"\$")  # a model's name is no formula
 
 
 def _draw_dots(panel, column, lines):
@@ -112,15 +94,15 @@ def _draw_dots(panel, column, lines):
         panel.vlines(mean, place - 0.3, place + 0.3, color=line.color, zorder=2)
         text = column.text(line.summary)
         beside = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center"}
-        panel.annotate(text, (mean, place), fontsize=7, color=_INK, **beside)
-    panel.set_yticks(range(len(lines)), [_plain(line.summary["model"]) for line in lines])
+        panel.annotate(text, (mean, place), fontsize=7, color=INK, **beside)
+    panel.set_yticks(range(len(lines)), [plain(line.summary["model"]) for line in lines])
     panel.set_ylim(len(lines) - 0.4, -0.8)
-    panel.set_title(column.head + _hint(column), fontsize=8, loc="left", color=_INK)
+    panel.set_title(column.head + _hint(column), fontsize=8, loc="left", color=INK)
     panel.margins(x=0.28)
-    panel.grid(axis="x", color=_GRID, linewidth=0.6)
+    panel.grid(axis="x", color=GRID, linewidth=0.6)
     panel.spines[["top", "right", "left"]].set_visible(False)
-    panel.spines["bottom"].set_color(_GRID)
-    panel.tick_params(left=False, labelcolor=_INK, color=_GRID, labelsize=8)
+    panel.spines["bottom"].set_color(GRID)
+    panel.tick_params(left=False, labelcolor=INK, color=GRID, labelsize=8)
 
 
 def _scale(column):
@@ -150,15 +132,15 @@ def _draw_trade(panel, column, lines):
     panel.margins(y=0.2)
     for line, x, y, shift in zip(lines, sizes, values, _shifts(panel, sizes, values), strict=True):
         place = {"xytext": (10, shift), "textcoords": "offset points", "va": "center"}
-        panel.annotate(_plain(line.summary["model"]), (x, y), fontsize=9, color=_INK, **place)
+        panel.annotate(plain(line.summary["model"]), (x, y), fontsize=9, color=INK, **place)
     panel.xaxis.set_major_formatter(lambda value, _: size(value).replace(".0 ", " "))
-    panel.set_xlabel("Size on disk (logarithmic)", color=_INK)
-    panel.set_ylabel(column.head, color=_INK)
-    panel.set_title("Quality against size" + _hint(column), fontsize=11, loc="left", color=_INK)
-    panel.tick_params(labelcolor=_INK, color=_GRID)
-    panel.grid(color=_GRID, linewidth=0.6)
+    panel.set_xlabel("Size on disk (logarithmic)", color=INK)
+    panel.set_ylabel(column.head, color=INK)
+    panel.set_title("Quality against size" + _hint(column), fontsize=11, loc="left", color=INK)
+    panel.tick_params(labelcolor=INK, color=GRID)
+    panel.grid(color=GRID, linewidth=0.6)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.spines[["left", "bottom"]].set_color(_GRID)
+    panel.spines[["left", "bottom"]].set_color(GRID)
 
 
 def _shifts(panel, sizes, values):
