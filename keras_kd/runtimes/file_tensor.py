@@ -37,7 +37,7 @@ class FileTensor:
 
         Raises:
             TypeError: If values of this dtype cannot go in.
-            ValueError: If examples are of another shape.
+            ValueError: If examples are of another shape, or whole numbers beyond the file's.
         """
         if not self._fits(values.shape):
             raise ValueError(
@@ -58,6 +58,8 @@ class FileTensor:
             raise TypeError(
                 f"The file's input '{self.name}' takes {wanted}. Received: values of {values.dtype}"
             )
+        if self.dtype.kind in "iu" and not self.scale:
+            self._check_range(values)
         return np.ascontiguousarray(values, self.dtype)
 
     def real(self, values: np.ndarray) -> np.ndarray:
@@ -65,6 +67,14 @@ class FileTensor:
         if not self.scale:
             return values
         return (values.astype("float32") - self.zero_point) * self.scale
+
+    def _check_range(self, values):
+        limits = np.iinfo(self.dtype)
+        if values.size and (values.min() < limits.min or values.max() > limits.max):
+            raise ValueError(
+                f"The file's input '{self.name}' takes {self.dtype}, from {limits.min} to "
+                f"{limits.max}. Received: values from {values.min()} to {values.max()}"
+            )
 
     def _fits(self, shape):
         if self.shape is None:

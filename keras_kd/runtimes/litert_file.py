@@ -61,6 +61,7 @@ class LiteRTFile(ExportedFile):
         # From what was read, so that the file may change without this one changing.
         interpreter = Interpreter(model_content=self.content, num_threads=num_threads)
         interpreter.allocate_tensors()
+        self._interpreter = interpreter  # which has to live as long as what runs it
         self._runner = _runner(interpreter, signature)
         inputs = self._runner.get_input_details()
         sizes = [int(size) for given in inputs.values() for size in given["shape_signature"][:1]]

@@ -67,15 +67,8 @@ class ONNXFile(ExportedFile):
 
     @property
     def weights_bytes(self) -> int | None:
-        """Bytes of the file's initializers, `None` where `onnx` is not installed."""
-        if self._tensors is None:
-            return None
-        import onnx
-
-        return sum(
-            math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-            for tensor in self._tensors
-        )
+        """Bytes of the file's initializers and constants, `None` where `onnx` is not installed."""
+        return None if self._tensors is None else sum(map(_bytes, self._tensors))
 
 
 def _tensor(given, name):
@@ -92,7 +85,7 @@ def _tensor(given, name):
 
 
 def _stored_tensors(file: pathlib.Path):
-    """Returns the initializers of all graphs in a file, or None without the package `onnx`."""
+    """Returns the constants of all graphs in a file, or None without the package `onnx`."""
     try:
         import onnx
     except ImportError:
@@ -102,10 +95,20 @@ def _stored_tensors(file: pathlib.Path):
         graph = graphs.pop()
         tensors += graph.initializer
         attributes = [attribute for node in graph.node for attribute in node.attribute]
+        tensors += [each.t for each in attributes if each.HasField("t")]
         # Bodies of loops and branches have initializers of their own.
         graphs += [each.g for each in attributes if each.HasField("g")]
         graphs += [body for each in attributes for body in each.graphs]
     return tensors
+
+
+def _bytes(tensor):
+    if tensor.raw_data:  # in which numbers of 4 bits lie side by side
+        return len(tensor.raw_data)
+    import onnx
+
+    size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return math.prod(tensor.dims) * size
 
 
 def _files_beside(tensors):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_kd.evaluation.model_cost import measure_cost
+from keras_kd.evaluation.model_cost import measure_cost, weights_bytes
 
 pytestmark = pytest.mark.core
 
@@ -38,3 +38,12 @@ def test_parameters_count_all_weights():
     assert costs["parameters"] == 4 * 4 + 4 * 2 + 2
     assert costs["flops"] >= 2 * 4 * 2
     assert costs["size_bytes"] > 4 * costs["parameters"]
+
+
+def test_bytes_of_weights_are_those_of_each_dtype():
+    layers = [keras.Input((4,)), keras.layers.Dense(3, dtype="bfloat16"), keras.layers.Dense(2)]
+    model = keras.Sequential(layers)
+    assert weights_bytes(model) == 2 * (4 * 3 + 3) + 4 * (3 * 2 + 2)
+    model.compile("adam", "mse")  # what trains it is not shipped
+    model.optimizer.build(model.trainable_variables)
+    assert weights_bytes(model) == 2 * (4 * 3 + 3) + 4 * (3 * 2 + 2)

@@ -38,6 +38,11 @@ def test_strings_and_sizes_that_are_not_known():
         (np.ones((3, 4)), ValueError, r"shape \(2,\).*batch of shape \(3, 4\)"),
         (np.ones(2), ValueError, r"batch of shape \(2,\)"),
         (np.array([["a", "b"]]), TypeError, "takes int32. Received: values of <U1"),
+        (
+            np.array([[2**40, 1]]),
+            ValueError,
+            "from -2147483648 to .*values from 1 to 1099511627776",
+        ),
         (np.ones((3, 2)), TypeError, "takes int32. Received: values of float64"),
     ],
 )
