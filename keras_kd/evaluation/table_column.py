@@ -68,5 +68,7 @@ def size(value):
 
 
 def milliseconds(value):
-    """Two digits after the point, fewer for slow calls."""
+    """Two digits after the point, fewer for slow calls and more for those of a small runtime."""
+    if value < 0.1:
+        return f"{value:.3f}"
     return f"{value:.2f}" if value < 100 else f"{value:.0f}"

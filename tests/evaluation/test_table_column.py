@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.core, pytest.mark.alike]
         (count, 2.5e15, "2,500 T"),
         (size, 27_034, "26.4 KiB"),
         (size, 3 * 1024**2, "3.0 MiB"),
+        (milliseconds, 0.0118, "0.012"),
         (milliseconds, 0.543, "0.54"),
         (milliseconds, 1234.5, "1234"),
     ],
