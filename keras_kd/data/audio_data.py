@@ -22,6 +22,12 @@ class AudioData(LabelledSplits):
         train: Examples to learn from.
         validation: Examples to choose settings by; never part of `train`.
         test: Examples to measure on, once.
+
+    Example:
+
+    >>> data = keras_kd.data.spoken_digits()  # doctest: +SKIP
+    >>> data.sampling_rate, data.length, len(data.train)  # doctest: +SKIP
+    (8000, 8000, 2400)
     """
 
     name: str

@@ -23,6 +23,15 @@ def balanced_classes(
     Raises:
         ValueError: If the length is not known, or a class has no example.
 
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_kd.data import balanced_classes
+    >>> rare = tf.data.Dataset.from_tensor_slices((tf.range(100), [0] * 95 + [1] * 5))
+    >>> even = balanced_classes(rare, 2)
+    >>> len(even), 30 < sum(int(label) for _, label in even) < 70
+    (100, True)
+
     Reference: balanced ("class-aware") sampling, as in Shen, Lin, Huang, "Relay Backpropagation for
     Effective Learning of Deep Convolutional Neural Networks", ECCV 2016.
     """

@@ -21,6 +21,12 @@ def blood_cells(
     Returns:
         The set in its own three splits of 205, 87 and 72 images.
 
+    Example:
+
+    >>> data = keras_kd.data.blood_cells()  # doctest: +SKIP
+    >>> len(data.train), len(data.validation), len(data.test)  # doctest: +SKIP
+    (205, 87, 72)
+
     Reference: BCCD, github.com/Shenggan/BCCD_Dataset, 2017 (MIT licence).
     """
 

@@ -21,6 +21,12 @@ class BoxData:
         train: Examples to learn from.
         validation: Examples to choose settings by; never part of `train`.
         test: Examples to measure on, once.
+
+    Example:
+
+    >>> image, target = next(iter(keras_kd.data.blood_cells().train))  # doctest: +SKIP
+    >>> image.shape, target["boxes"].shape[1]  # doctest: +SKIP
+    (TensorShape([192, 256, 3]), 4)
     """
 
     name: str

@@ -34,6 +34,15 @@ def decode_locations(
     Returns:
         A dict of tensors: `"boxes"` `(B, most_boxes, 4)` as shares of height and width, `"scores"`
         and `"classes"` `(B, most_boxes)`, best first, and `"count"` `(B,)`, how many are real.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_kd.data import decode_locations
+    >>> logits = tf.constant([[[9.0, -9.0]] + [[-9.0, -9.0]] * 4])  # the first location is sure
+    >>> found = decode_locations({"classes": logits, "boxes": tf.ones((1, 5, 4)) / 8}, (16, 16))
+    >>> int(found["count"][0]), found["boxes"][0, 0].numpy().tolist()
+    (1, [0.0, 0.0, 0.5, 0.5])
     """
 
     centres, cells = locations(image_size, strides)

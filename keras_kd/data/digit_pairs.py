@@ -28,6 +28,15 @@ def digit_pairs(
         ValueError: If images and labels do not correspond, there are fewer than two classes,
             `count` is below 1, or the picture is smaller than an image.
 
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_kd.data import digit_pairs
+    >>> images, labels = np.ones((4, 8, 8, 1)), np.array([0, 1, 2, 1])
+    >>> pictures, targets = digit_pairs(images, labels, 5, seed=0)
+    >>> pictures.shape, targets.sum(axis=1).tolist()
+    ((5, 12, 12, 1), [2.0, 2.0, 2.0, 2.0, 2.0])
+
     Reference: the digits at random places of MultiMNIST, Sabour, Frosst, Hinton, "Dynamic Routing
     Between Capsules", NIPS 2017.
     """

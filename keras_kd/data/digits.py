@@ -18,6 +18,13 @@ def digits() -> ImageData:
     Raises:
         ImportError: If scikit-learn is not installed.
 
+    Example:
+
+    >>> from keras_kd.data import digits
+    >>> data = digits()
+    >>> len(data.train), len(data.validation), len(data.test), data.image_shape
+    (1077, 360, 360, (8, 8, 1))
+
     Reference:
         Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
         Repository, 1998.

@@ -36,6 +36,15 @@ def ellipse_mask(
 
     Raises:
         ValueError: If `ignore_class` is a class of the mask.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_kd.data import ellipse_mask
+    >>> box, kind = tf.constant([[0.0, 0.0, 1.0, 1.0]]), tf.constant([0])
+    >>> mask = ellipse_mask(box, kind, (9, 9), num_classes=1)
+    >>> int(mask[4, 4]), int(mask[0, 0]), int(mask[0, 4])  # inside, outside, on the rim
+    (1, 0, 255)
     """
 
     if 0 <= ignore_class <= num_classes:

@@ -35,6 +35,12 @@ def image_classification(
     Raises:
         ValueError: If there is no set of that name, if the set holds not exactly one image of 8
             bits and one class label an example, or if it has no training split.
+
+    Example:
+
+    >>> data = keras_kd.data.image_classification("mnist")  # doctest: +SKIP
+    >>> data.image_shape, data.num_classes  # doctest: +SKIP
+    ((28, 28, 1), 10)
     """
     builder = tfds_builder(name, data_dir)
     image_key, label_key = _keys(builder)

@@ -43,6 +43,15 @@ def location_targets(
         or 0, all of weight 1. `"boxes"`: `(L, 4)`, how far top, left, bottom and right are, in 4
         strides; only locations of a box have a weight, whose mean over an image is 1 (0 if none).
 
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_kd.data import location_targets
+    >>> box = tf.constant([[0.0, 0.0, 0.5, 0.5]])  # of 8 pixels, around the first location
+    >>> targets, weight = location_targets(box, tf.constant([1]), (16, 16), num_classes=2)
+    >>> targets["classes"].numpy()[0].tolist(), weight["boxes"].shape
+    ([0.0, 1.0], TensorShape([5]))
+
     Reference: Tian, Shen, Chen, He, "FCOS: Fully Convolutional One-Stage Object Detection",
     ICCV 2019.
     """

@@ -20,6 +20,13 @@ def locations(image_size: tuple[int, int], strides: Sequence[int]) -> tuple[np.n
 
     Raises:
         ValueError: If the strides do not grow or do not divide the image.
+
+    Example:
+
+    >>> from keras_kd.data import locations
+    >>> centres, strides = locations((16, 16), (8, 16))
+    >>> centres.tolist(), strides.tolist()
+    ([[4.0, 4.0], [4.0, 12.0], [12.0, 4.0], [12.0, 12.0], [8.0, 8.0]], [8.0, 8.0, 8.0, 8.0, 16.0])
     """
     strides = tuple(strides)
     if not strides or any(a >= b for a, b in itertools.pairwise(strides)):

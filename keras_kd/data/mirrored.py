@@ -11,6 +11,15 @@ def mirrored(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
 
     Args:
         dataset: Unbatched, of `(image, {"boxes": boxes, "classes": classes})` as in `BoxData`.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from keras_kd.data import mirrored
+    >>> target = {"boxes": tf.constant([[[0.0, 0.0, 0.5, 0.25]]]), "classes": tf.constant([[1]])}
+    >>> one = tf.data.Dataset.from_tensor_slices((tf.zeros((1, 4, 4, 3)), target))
+    >>> [target["boxes"].numpy()[0].tolist() for _, target in mirrored(one)][1]
+    [0.0, 0.75, 0.5, 1.0]
     """
 
     def four(image, objects):

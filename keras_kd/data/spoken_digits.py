@@ -38,6 +38,13 @@ def spoken_digits(
     Raises:
         ValueError: If `length` is below 1, or the set has no such speaker, or no others.
 
+    Example:
+
+    >>> data = keras_kd.data.spoken_digits()  # doctest: +SKIP
+    >>> samples, label = next(iter(data.train))  # doctest: +SKIP
+    >>> samples.shape  # doctest: +SKIP
+    TensorShape([8000])
+
     Reference: Jackson et al., "Free Spoken Digit Dataset", 2016 (CC BY-SA 4.0).
     """
 

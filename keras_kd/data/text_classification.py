@@ -26,6 +26,13 @@ def text_classification(name: str, data_dir: str | os.PathLike | None = None) ->
     Raises:
         ValueError: If there is no set of that name, if the set holds not exactly one text and one
             class label an example, or if it has no training split.
+
+    Example:
+
+    >>> data = keras_kd.data.text_classification("imdb_reviews")  # doctest: +SKIP
+    >>> text, label = next(iter(data.train))  # doctest: +SKIP
+    >>> text.dtype, data.class_names  # doctest: +SKIP
+    (tf.string, ('neg', 'pos'))
     """
     builder = tfds_builder(name, data_dir)
     text_key, label_key = _keys(builder)

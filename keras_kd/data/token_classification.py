@@ -24,6 +24,13 @@ def token_classification(name: str, data_dir: str | os.PathLike | None = None) -
     Raises:
         ValueError: If there is no set of that name, if the set holds not exactly one sequence of
             texts and one of class labels an example, or if it has no training split.
+
+    Example:
+
+    >>> data = keras_kd.data.token_classification("wnut17", data_dir)  # doctest: +SKIP
+    >>> words, tags = data.train[0]  # doctest: +SKIP
+    >>> len(words) == len(tags)  # doctest: +SKIP
+    True
     """
     builder = tfds_builder(name, data_dir)
     words_key, tags_key = _keys(builder)

@@ -31,6 +31,16 @@ def word_pieces(
 
     Raises:
         ValueError: If a row has no room for a piece.
+
+    Example:
+
+    >>> import keras_hub, keras_kd  # doctest: +SKIP
+    >>> special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]  # doctest: +SKIP
+    >>> tokenizer = keras_hub.tokenizers.BertTokenizer(  # doctest: +SKIP
+    ...     [*special, "new", "york", "##er"], lowercase=True)
+    >>> rows = keras_kd.data.word_pieces([["New", "Yorker"]], tokenizer)  # doctest: +SKIP
+    >>> rows["token_ids"].tolist(), rows["first_pieces"].tolist()  # doctest: +SKIP
+    ([[2, 5, 6, 7, 3]], [[1, 2]])
     """
     if length is not None and length < 3:
         raise ValueError(

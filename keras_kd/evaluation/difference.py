@@ -27,6 +27,14 @@ class Difference:
         high: Its upper end.
         seeds: How many models there are of each kind.
         better: `"higher"` or `"lower"`, whichever is better.
+
+    Example:
+
+    >>> from keras_kd.evaluation import Difference
+    >>> ends = {"low": 0.05, "high": 0.12}
+    >>> found = Difference("distilled", "alone", "accuracy", mean=0.08, **ends, seeds=5)
+    >>> found.verdict
+    'BETTER'
     """
 
     model: str

@@ -15,6 +15,15 @@ class ExportMismatchError(ValueError):
         message: What differs, and by how much.
         result: The `ExportResult` with the numbers, or `None` if outputs could not be compared.
             Its `path` is where the export would have stood; nothing is there.
+
+    Example:
+
+    ```python
+    try:
+        keras_kd.export_student(student, "student.tflite", quantize="int8", calibration_data=x)
+    except keras_kd.export.ExportMismatchError as error:
+        print(error.result.agreement)
+    ```
     """
 
     def __init__(self, message: str, result: ExportResult | None = None) -> None:

@@ -33,6 +33,13 @@ def bert_classifier(
     Raises:
         ValueError: If the backbone has fewer positions than `length`.
 
+    Example:
+
+    >>> import keras_hub, keras_kd  # doctest: +SKIP
+    >>> bert = keras_hub.models.BertBackbone.from_preset("bert_tiny_en_uncased")  # doctest: +SKIP
+    >>> keras_kd.models.bert_classifier(bert, 16, 6).output_shape  # doctest: +SKIP
+    (None, 6)
+
     Reference: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
     Understanding", NAACL 2019; the mean in place of the first token after Reimers and Gurevych,
     "Sentence-BERT", EMNLP 2019.

@@ -28,6 +28,13 @@ def bert_tagger(
         An uncompiled functional model from what `keras_kd.data.word_pieces` gives, by name, to
         logits `(batch, words, num_tags)`.
 
+    Example:
+
+    >>> import keras_hub, keras_kd  # doctest: +SKIP
+    >>> bert = keras_hub.models.BertBackbone.from_preset("bert_tiny_en_uncased")  # doctest: +SKIP
+    >>> keras_kd.models.bert_tagger(bert, 9).output_shape  # doctest: +SKIP
+    (None, None, 9)
+
     Reference: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
     Understanding", NAACL 2019, section 5.3.
     """

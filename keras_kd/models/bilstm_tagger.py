@@ -40,6 +40,12 @@ def bilstm_tagger(
     Raises:
         ValueError: If there is no input.
 
+    Example:
+
+    >>> from keras_kd.models import bilstm_tagger
+    >>> bilstm_tagger({"words": 50}, 9, width=4, units=4).output_shape
+    (None, None, 9)
+
     Reference: Lample et al., "Neural Architectures for Named Entity Recognition", NAACL 2016
     (there with characters in place of features, and a CRF).
     """

@@ -36,6 +36,13 @@ def cnn(
 
     Raises:
         ValueError: If `input_shape` is not of three dimensions, or `stages` or `depth` is below 1.
+
+    Example:
+
+    >>> from keras_kd.models import cnn
+    >>> model = cnn((8, 8, 1), 10, width=4, stages=2)
+    >>> model.get_layer("stage2").output.shape, model.output_shape
+    ((None, 4, 4, 8), (None, 10))
     """
     if len(input_shape) != 3:
         raise ValueError(

@@ -45,6 +45,12 @@ def cnn_tagger(
     Raises:
         ValueError: If there is no input.
 
+    Example:
+
+    >>> from keras_kd.models import cnn_tagger
+    >>> cnn_tagger({"words": 50}, 9, width=4, filters=4, depth=1).output_shape
+    (None, None, 9)
+
     Reference: Strubell et al., "Fast and Accurate Entity Recognition with Iterated Dilated
     Convolutions", EMNLP 2017 (there with blocks that are applied again and again).
     """

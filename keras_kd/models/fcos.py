@@ -40,6 +40,13 @@ def fcos(
     Raises:
         ValueError: If `input_shape` is not of three dimensions or no multiple of 16.
 
+    Example:
+
+    >>> from keras_kd.models import fcos
+    >>> model = fcos((32, 32, 3), 3, width=2, pyramid_width=4)  # 16 locations of stride 8, 4 of 16
+    >>> model.output["classes"].shape, model.output["boxes"].shape
+    ((None, 20, 3), (None, 20, 4))
+
     Reference: Tian, Shen, Chen, He, "FCOS: Fully Convolutional One-Stage Object Detection",
     ICCV 2019; Lin et al., "Feature Pyramid Networks for Object Detection", CVPR 2017.
     """

@@ -36,6 +36,12 @@ def mlp(
     Returns:
         An uncompiled functional model from a batch of inputs to logits `(batch, num_classes)`.
 
+    Example:
+
+    >>> from keras_kd.models import mlp
+    >>> mlp((8, 8, 1), 10, hidden=(16,)).count_params()  # 64 * 16 + 16 + 16 * 10 + 10
+    1210
+
     Reference:
         The sizes `(1200, 1200)` and `(800, 800)` on MNIST are those of Hinton, Vinyals and Dean,
         "Distilling the Knowledge in a Neural Network", 2015.

@@ -29,6 +29,12 @@ def regression_mlp(
     Returns:
         An uncompiled functional model from features `(batch, num_features)` to values
         `(batch, num_outputs)`.
+
+    Example:
+
+    >>> from keras_kd.models import regression_mlp
+    >>> regression_mlp(10, hidden=(4,)).output_shape
+    (None, 1)
     """
     inputs = x = keras.Input((num_features,), name="features")
     for number, units in enumerate(hidden, start=1):

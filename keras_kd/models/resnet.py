@@ -35,6 +35,13 @@ def resnet(
     Raises:
         ValueError: If `input_shape` is not of three dimensions or `depth` is not 6 n + 2.
 
+    Example:
+
+    >>> from keras_kd.models import resnet
+    >>> model = resnet((32, 32, 3), 10, depth=8, width=4)
+    >>> model.get_layer("stage3").output.shape
+    (None, 8, 8, 16)
+
     Reference: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", CVPR 2016,
     section 4.2.
     """

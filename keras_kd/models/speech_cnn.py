@@ -37,6 +37,12 @@ def speech_cnn(
 
     Raises:
         ValueError: If `stages` is below 1, or the recording is shorter than half a window.
+
+    Example:
+
+    >>> from keras_kd.models import speech_cnn
+    >>> speech_cnn(8000, 10, width=2, stages=1).output_shape
+    (None, 10)
     """
     if stages < 1:
         raise ValueError(f"`stages` must be at least 1. Received: stages={stages}")

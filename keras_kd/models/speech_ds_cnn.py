@@ -37,6 +37,12 @@ def speech_ds_cnn(
     Raises:
         ValueError: If there is no block.
 
+    Example:
+
+    >>> from keras_kd.models import speech_ds_cnn
+    >>> speech_ds_cnn(8000, 10, widths=(2, 2)).output_shape
+    (None, 10)
+
     Reference: Zhang, Suda, Lai, Chandra, "Hello Edge: Keyword Spotting on Microcontrollers", 2017
     (DS-CNN; there with a larger stem, and strides in it alone).
     """

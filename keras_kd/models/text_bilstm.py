@@ -35,6 +35,12 @@ def text_bilstm(
         An uncompiled functional model from int32 ids `(batch, length)` to logits
         `(batch, num_classes)`.
 
+    Example:
+
+    >>> from keras_kd.models import text_bilstm
+    >>> text_bilstm(20, 100, 2, width=4, units=4, hidden=4).output_shape
+    (None, 2)
+
     Reference: Tang et al., "Distilling Task-Specific Knowledge from BERT into Simple Neural
     Networks", 2019 (there of 300 inputs, 150 units and word2vec's vectors).
     """

@@ -40,6 +40,12 @@ def text_cnn(
     Raises:
         ValueError: If a window is longer than the sentence.
 
+    Example:
+
+    >>> from keras_kd.models import text_cnn
+    >>> text_cnn(20, 100, 2, width=4, filters=4).output_shape
+    (None, 2)
+
     Reference: Kim, "Convolutional Neural Networks for Sentence Classification", EMNLP 2014 (there
     with vectors of word2vec; here they are learned).
     """

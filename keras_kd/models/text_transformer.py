@@ -39,6 +39,12 @@ def text_transformer(
         ImportError: If KerasHub is not installed.
         ValueError: If the width is no multiple of the heads.
 
+    Example:
+
+    >>> from keras_kd.models import text_transformer  # doctest: +SKIP
+    >>> text_transformer(20, 100, 2, width=8, depth=1, heads=2).output_shape  # doctest: +SKIP
+    (None, 2)
+
     Reference: Vaswani et al., "Attention Is All You Need", NIPS 2017.
     """
     try:

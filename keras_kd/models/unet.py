@@ -37,6 +37,12 @@ def unet(
         ValueError: If `input_shape` is not of three dimensions or no multiple of `2 ** depth`, or
             `depth` is below 1.
 
+    Example:
+
+    >>> from keras_kd.models import unet
+    >>> unet((16, 16, 3), 4, width=2, depth=1).output_shape
+    (None, 16, 16, 4)
+
     Reference: Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image
     Segmentation", MICCAI 2015.
     """

@@ -39,6 +39,12 @@ def vision_transformer(
     Raises:
         ValueError: If the image is no multiple of the patch, or the width none of the heads.
 
+    Example:
+
+    >>> from keras_kd.models import vision_transformer
+    >>> vision_transformer((8, 8, 1), 10, width=8, depth=1, heads=2).output_shape
+    (None, 10)
+
     Reference: Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021.
     """
     if len(input_shape) != 3 or any(size % patch_size for size in input_shape[:2]):

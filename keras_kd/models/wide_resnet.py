@@ -34,6 +34,12 @@ def wide_resnet(
     Raises:
         ValueError: If `input_shape` is not of three dimensions or `depth` is not 6 n + 4.
 
+    Example:
+
+    >>> from keras_kd.models import wide_resnet
+    >>> wide_resnet((16, 16, 3), 10, depth=10, widen=1).get_layer("stage3").output.shape
+    (None, 4, 4, 64)
+
     Reference: Zagoruyko, Komodakis, "Wide Residual Networks", BMVC 2016.
     """
     if len(input_shape) != 3:
