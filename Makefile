@@ -14,7 +14,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo test test-times test-torch pages notebooks test-all attacks coverage lint dist clean
+.PHONY: demo docs test test-times test-torch pages notebooks test-all attacks coverage lint dist clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -35,7 +35,11 @@ test-times: .venv/test.stamp
 test-torch: .venv/torch.stamp
 	$(ON_TORCH) -m "core and not slow and not alike" tests
 
-## The README's code blocks, and the notebooks on their small setting.
+## The site, in docs/_build/html: broken links and missing names are errors.
+docs: .venv/docs.stamp
+	$(BIN)/python -m sphinx -b html -q -W --keep-going docs docs/_build/html
+
+## The README's code blocks and the site's, and the notebooks on their small setting.
 pages: .venv/test.stamp
 	$(PYTEST) -m pages tests
 
@@ -87,6 +91,10 @@ dist: .venv/dist.stamp
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,jax]"
 	touch $@
 
+.venv/docs.stamp: setup.cfg constraints.txt | .venv/bin/python
+	$(BIN)/pip install -q -c constraints.txt -e ".[docs]"
+	touch $@
+
 .venv/dist.stamp: setup.cfg constraints.txt | .venv/bin/python
 	$(BIN)/pip install -q -c constraints.txt -e ".[dist]"
 	touch $@
@@ -96,4 +104,4 @@ dist: .venv/dist.stamp
 	touch $@
 
 clean:
-	rm -rf .venv runs build dist *.egg-info .coverage .mypy_cache
+	rm -rf .venv runs build dist *.egg-info .coverage .mypy_cache docs/_build

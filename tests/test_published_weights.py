@@ -1,4 +1,4 @@
-"""README's table of published weights: each row's sum is that of the paper, and so is its step."""
+"""The table of published weights: each row's sum is that of the paper, and so is its step."""
 
 import pathlib
 import re
@@ -21,13 +21,13 @@ from keras_kd import Distiller, losses
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+PAGE = pathlib.Path(__file__).parents[1] / "docs" / "guides" / "equation.md"
 X, Y = examples()
 LAYERS = {"scores": "scores"}
 
 
 def rows():
-    text = README.read_text().split("### Weights as published")[1]
+    text = PAGE.read_text().split("## Weights as published")[1]
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     cells = [[cell.strip() for cell in line[1:-1].split("|")] for line in lines]
     return [cell for cell in cells if re.fullmatch(r"[12]", cell[-1]) and len(cell) == 4]

@@ -14,6 +14,12 @@ class Latency:
     Attributes:
         median: Median over the counted calls, in milliseconds.
         p95: 95th percentile over the counted calls, in milliseconds.
+
+    Example:
+
+    >>> from keras_kd.evaluation import Latency
+    >>> Latency(median=0.9, p95=1.4).median
+    0.9
     """
 
     median: float

@@ -38,6 +38,14 @@ class ExportedFile(abc.ABC):
 
     Raises:
         TypeError, ValueError: If a batch is not what the file takes.
+
+    Example:
+
+    ```python
+    student = keras_kd.runtimes.open_file("student.tflite")  # an ExportedFile
+    print(student.runtime, student.size_bytes, student.batch_size)
+    answers = student(x)["output_0"]
+    ```
     """
 
     runtime: str

@@ -27,6 +27,13 @@ class LiteRTFile(ExportedFile):
         ImportError: If `ai_edge_litert` is not installed.
         FileNotFoundError, TypeError, ValueError: If this is no such file, or it has no such
             signature.
+
+    Example:
+
+    ```python
+    student = keras_kd.runtimes.LiteRTFile("student.tflite", num_threads=1)
+    print(student.input_names, student.weights_bytes)
+    ```
     """
 
     runtime = "LiteRT"

@@ -29,6 +29,12 @@ class ONNXFile(ExportedFile):
         ImportError: If `onnxruntime` is not installed.
         FileNotFoundError, ValueError: If there is no such file, or a tensor of it is of a kind that
             NumPy lacks.
+
+    Example:
+
+    ```python
+    answers = keras_kd.runtimes.ONNXFile("student.onnx")(x)["output_0"]
+    ```
     """
 
     runtime = "ONNX Runtime"

@@ -26,6 +26,12 @@ class SavedModel(ExportedFile):
     Raises:
         ImportError: If TensorFlow is not installed.
         ValueError: If the folder holds no SavedModel, or none of its signatures is to be chosen.
+
+    Example:
+
+    ```python
+    answers = keras_kd.runtimes.SavedModel("student")(x)["output_0"]
+    ```
     """
 
     runtime = "TensorFlow"

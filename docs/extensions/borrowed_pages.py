@@ -1,0 +1,35 @@
+"""Notebooks and benchmark pages stand in their own folders; the site shows copies."""
+
+import pathlib
+import re
+
+_LINK = re.compile(r"`(\w+)\.md`")  # one benchmark page names another
+
+
+def _copy(app):
+    docs = pathlib.Path(app.srcdir)
+    evidence = {path.stem: path for path in (docs.parent / "benchmarks").glob("*.md")}
+    for name, path in evidence.items():
+        text = _LINK.sub(
+            lambda match: f"[`{match[1]}.md`]({match[1]}.md)" if match[1] in evidence else match[0],
+            path.read_text(encoding="utf-8"),
+        )
+        figure = docs / "evidence" / "figures" / f"{name}.md"
+        if figure.exists():  # what is better looked at than read
+            head, rest = text.split("\n", 1)
+            text = f"{head}\n\n{figure.read_text(encoding='utf-8')}\n{rest}"
+        _write(docs / "evidence" / "pages" / path.name, text)
+    for path in (docs.parent / "notebooks").glob("*.ipynb"):
+        _write(docs / "gallery" / "notebooks" / path.name, path.read_text(encoding="utf-8"))
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
+def setup(app):
+    """Registers with Sphinx."""
+    app.connect("builder-inited", _copy, priority=200)
+    return {"parallel_read_safe": True}
