@@ -3,7 +3,8 @@
     python benchmarks/versus_keras.py            # about a minute on 2 cores
     python benchmarks/versus_keras.py --small    # fewer epochs and one seed
 
-Prints the table of docs/start/from_keras_distillation.md. Data: scikit-learn's digits, which need no download.
+Prints the table of docs/start/from_keras_distillation.md. Data: scikit-learn's digits, which need
+no download.
 """
 
 import argparse

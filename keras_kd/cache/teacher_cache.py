@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 
 from keras_kd.cache.argument_checks import check_layers, check_path, check_settings, check_teacher
 from keras_kd.cache.array_reader import read_arrays
+from keras_kd.cache.estimate import Estimate, measure
 from keras_kd.cache.filling import Filling
 from keras_kd.cache.identity import compare, compare_answers, identity, new_header
 from keras_kd.cache.labeller import Labeller
@@ -94,11 +96,10 @@ class TeacherCache:
         self.layers = check_layers(layers, teacher)
         self.settings = check_settings(dtype, top_k, self.layers, from_logits)
         self._shards = Shards(self.path)
-        self._labeller = None
-        if teacher is not None:
-            self._labeller = Labeller(
-                teacher, dtype=dtype, top_k=top_k, layers=self.layers, from_logits=from_logits
-            )
+        self._new_labeller = functools.partial(
+            Labeller, teacher, dtype=dtype, top_k=top_k, layers=self.layers, from_logits=from_logits
+        )
+        self._labeller = None if teacher is None else self._new_labeller()
 
     @property
     def bytes_per_example(self) -> int | None:
@@ -113,6 +114,45 @@ class TeacherCache:
         """Whether every example of the data set that was begun is labelled."""
         header = self._shards.header
         return header is not None and not self._is_missing(header)
+
+    def estimate(
+        self,
+        dataset: Any,
+        *,
+        augment: Callable[..., Any] | None = None,
+        views: int = 1,
+        batch_size: int = 256,
+        most_seconds: float = 5.0,
+    ) -> Estimate:
+        """Says what `label` would take: bytes on disk and seconds on this machine.
+
+        The teacher labels the first batches, for `most_seconds` at most, and nothing is written.
+        What was labelled before is not subtracted.
+
+        Args:
+            dataset, augment, views, batch_size: As in `label`.
+            most_seconds: After so many seconds no other batch is begun; 5 by default.
+
+        Returns:
+            An `Estimate`: `bytes`, `seconds`, `bytes_per_example`, `examples_per_second`.
+
+        Raises:
+            TypeError, ValueError: If an argument is wrong, there is no teacher or no example, or
+                the teacher's answers cannot be stored.
+
+        Example:
+
+        >>> import keras, keras_kd, numpy as np, tempfile
+        >>> teacher = keras.Sequential([keras.Input((4,)), keras.layers.Dense(10)])
+        >>> cache = keras_kd.TeacherCache(tempfile.mkdtemp(), teacher)
+        >>> cache.estimate(np.zeros((1000, 4)), augment=lambda x, seed: x, views=3).bytes
+        60000
+        """
+        self._need_teacher()
+        most = check_number("most_seconds", most_seconds, least=0.0)
+        source = self._source(dataset, augment, views, batch_size)
+        source.digests()  # data without an example, or that do not hold still, raise here
+        return measure(source, self._new_labeller(), batch_size, most)
 
     def answers(self, view: int = 0) -> dict[str, Any]:
         """Returns the answers to all examples as NumPy arrays, for machines without TensorFlow.
@@ -233,13 +273,9 @@ class TeacherCache:
 
     def _begin(self, dataset, augment, views, batch_size, wait=None):
         """Returns the source and the header, which is written if the cache is new."""
-        check_whole_number("batch_size", batch_size, least=1)
         if wait is not None:
             check_number("wait", wait, least=0.0)
-        takes = None if self._labeller is None else self._labeller.takes
-        source = Source(dataset, augment, views, takes)
-        if augment is None and not has_preprocessor(self.teacher):
-            check_strings(source.inputs.element_spec, self.teacher, "teacher")
+        source = self._source(dataset, augment, views, batch_size)
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()
@@ -252,6 +288,15 @@ class TeacherCache:
             self._labeller.recall(header)
             compare_answers(self._shards, header, self._labeller, source)
         return source, header
+
+    def _source(self, dataset, augment, views, batch_size):
+        """Returns the data that the teacher is to see, checked."""
+        check_whole_number("batch_size", batch_size, least=1)
+        takes = None if self._labeller is None else self._labeller.takes
+        source = Source(dataset, augment, views, takes)
+        if augment is None and not has_preprocessor(self.teacher):
+            check_strings(source.inputs.element_spec, self.teacher, "teacher")
+        return source
 
     def _is_missing(self, header):
         return self._shards.is_missing(header["settings"]["views"], header["shard_examples"])
