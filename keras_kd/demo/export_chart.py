@@ -1,6 +1,6 @@
 """What each export costs, and what it is right on."""
 
-from keras_kd.demo.figure import INK, OTHERS, new_figure, plain
+from keras_kd.evaluation.figure_style import GRID, INK, OTHERS, figure_class
 from keras_kd.evaluation.table_column import size
 
 
@@ -20,7 +20,8 @@ def draw_exports(exports, path):
     if all(r.export_metric is not None for r in results):
         right = [100 * r.export_metric for r in results]
         columns.append(("Accuracy (%)", right, "{:.2f}".format))
-    figure = new_figure(0.9 + 0.4 * len(exports))
+    size_in_inches = (11, 0.9 + 0.4 * len(exports))
+    figure = figure_class()(figsize=size_in_inches, dpi=150, layout="constrained")
     panels = figure.subplots(1, len(columns), sharey=True)
     for panel, (head, values, text) in zip(panels, columns, strict=True):
         _draw_column(panel, head, values, text)
@@ -41,5 +42,7 @@ def _draw_column(panel, head, values, text):
     else:
         panel.margins(x=0.3)
     panel.set_title(head, fontsize=9, loc="left", color=INK)
-    plain(panel, sides=("bottom",))
-    panel.tick_params(labelsize=8, labelbottom=False)
+    panel.grid(color=GRID, linewidth=0.6, axis="x")
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.spines["bottom"].set_color(GRID)
+    panel.tick_params(left=False, labelcolor=INK, color=GRID, labelsize=8, labelbottom=False)

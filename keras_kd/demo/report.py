@@ -6,11 +6,10 @@ import shlex
 
 import keras
 
-from keras_kd import compare
+from keras_kd import compare, plot_history, plot_reliability
 from keras_kd.demo.augmentation import VIEWS
 from keras_kd.demo.disagreements import disagreements
 from keras_kd.demo.export_chart import draw_exports
-from keras_kd.demo.learning_curves import draw_learning_curves
 from keras_kd.evaluation import Comparison
 from keras_kd.evaluation.run_report import Picture, Section, markdown_table, write_report
 from keras_kd.evaluation.table_column import milliseconds, size
@@ -40,7 +39,8 @@ def write_demo_report(run, interrupted=False):
     else:
         compared = _without_labels(compared)
     result = Section("Result", "\n\n".join([*verdicts, *_settings(run, interrupted)]), table)
-    sections = [result, _every_model(run, compared), _curves(run), *_exports(run)]
+    sections = [result, _every_model(run, compared), _curves(run), _calibration(run, compared)]
+    sections += _exports(run)
     if not interrupted or run.exports:
         sections.append(disagreements(run))
     sections.append(Section("What made it", _made_by(run)))
@@ -107,7 +107,8 @@ def _curves(run):
     if not run.histories:
         return None
     path = run.folder / "learning_curves.png"
-    draw_learning_curves(run.histories, path)
+    reference = "teacher" if "teacher" in run.histories else None
+    plot_history(run.histories, path, reference=reference)
     last = ", ".join(
         f"{name} {100 * sum(c[f'val_{run.figure}'][-1] for c in curves) / len(curves):.1f} %"
         for name, curves in run.histories.items()
@@ -116,8 +117,28 @@ def _curves(run):
         f"Training loss and {run.figure} on the validation split by epoch, a line for each net. "
         f"Mean {run.figure} after the last epoch: {last}."
     )
-    text = f"A line for each net. Mean {run.figure} on the validation split at the end: {last}."
+    text = (
+        f"Thin: each net; thick: the mean. Mean {run.figure} on the validation split at the end: "
+        f"{last}."
+    )
     return Section("Learning curves", text, pictures=[Picture(path, alt)])
+
+
+def _calibration(run, compared):
+    if not run.is_labelled:
+        return None
+    path = run.folder / "reliability.png"
+    models = _finished(run)
+    plot_reliability(models, run.test, path, reference="teacher" if "teacher" in models else None)
+    errors = ", ".join(
+        f"{row['model']} {100 * row['ece']:.1f} points" for row in compared.summaries
+    )
+    text = (
+        "Of a model that knows how sure it may be, bars end at the dots: where it is 80 % sure it "
+        "is right in 80 of 100 cases."
+    )
+    alt = f"Accuracy by confidence for each kind of net. Calibration error: {errors}."
+    return Section("How sure, and how often right", text, pictures=[Picture(path, alt)])
 
 
 def _exports(run):

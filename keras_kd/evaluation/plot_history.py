@@ -35,6 +35,7 @@ def plot_history(
     histories: Mapping[str, History | Sequence[History]],
     path: str | os.PathLike | None = None,
     metrics: Sequence[str] | None = None,
+    reference: str | None = None,
 ) -> Figure:
     """Draws what `fit` returned: a panel a metric, a colour a name, epoch by epoch.
 
@@ -48,6 +49,8 @@ def plot_history(
             format.
         metrics: Names without `val_`, whose curves are drawn with their own. Default: those that
             are one number an epoch in all histories, the loss first.
+        reference: The name that has the colour of its own which `compare` gives its reference, such
+            as a teacher's; the others then have theirs.
 
     Returns:
         A `matplotlib.figure.Figure`; it belongs to no window, so nothing has to be closed.
@@ -70,12 +73,13 @@ def plot_history(
     file, figure = figure_path(path), figure_class()
     runs = _runs(histories)
     names = _metrics(runs, metrics)
+    styles = _styles(runs, reference)
     width = min(len(names), _PANELS_A_ROW)
     height = math.ceil(len(names) / width)
     figure = figure(figsize=(4.2 * width + 1, 3.2 * height + 0.6), dpi=150, layout="constrained")
     panels = list(figure.subplots(height, width, squeeze=False).flat)
     for panel, metric in zip(panels, names, strict=False):
-        for (color, marker), of_kind in zip(_styles(), runs.values(), strict=False):
+        for (color, marker), of_kind in zip(styles, runs.values(), strict=True):
             for name, dash in ((metric, "--"), (f"val_{metric}", "-")):
                 curves = [run[name] for run in of_kind if name in run]
                 _draw_curves(panel, curves, color=color, marker=marker, linestyle=dash)
@@ -84,15 +88,22 @@ def plot_history(
         panel.xaxis.get_major_locator().set_params(integer=True)
     for panel in panels[len(names) :]:
         panel.remove()
-    _draw_legend(figure, runs, names)
+    _draw_legend(figure, runs, styles, names)
     if file is not None:
         figure.savefig(file)
     return figure
 
 
-def _styles():
-    """Yields colour and marker of each name."""
-    return ((color, marker) for marker in itertools.cycle(_MARKERS) for color in _COLORS)
+def _styles(runs, reference):
+    """Returns colour and marker of each name."""
+    if reference is not None and reference not in runs:
+        raise ValueError(
+            "`reference` must be the name of a history. "
+            f"Received: reference={reference!r}. Available: {list(runs)}"
+        )
+    colors = _COLORS if reference is None else OTHERS
+    others = ((color, marker) for marker in itertools.cycle(_MARKERS) for color in colors)
+    return [(REFERENCE, "") if name == reference else next(others) for name in runs]
 
 
 def _draw_curves(panel, curves, **style):
@@ -115,12 +126,12 @@ def _draw_curve(panel, curve, **style):
     panel.plot(epochs[known], curve[known], markersize=4, **style)
 
 
-def _draw_legend(figure, runs, names):
+def _draw_legend(figure, runs, styles, names):
     from matplotlib.lines import Line2D
 
     handles = [
         Line2D([], [], color=color, marker=marker, markersize=4, label=plain(name))
-        for name, (color, marker) in zip(runs, _styles(), strict=False)
+        for name, (color, marker) in zip(runs, styles, strict=True)
     ]
     all_runs = [run for of_kind in runs.values() for run in of_kind]
     for prefix, dash, label in (("", "--", "training"), ("val_", "-", "validation")):

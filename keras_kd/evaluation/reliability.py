@@ -77,6 +77,7 @@ def plot_reliability(
     data: Any,
     path: str | os.PathLike | None = None,
     bins: int = 15,
+    reference: str | None = None,
 ) -> Figure:
     """Draws a reliability diagram of each model: accuracy against confidence.
 
@@ -91,6 +92,7 @@ def plot_reliability(
         path: Where to write the figure, or None; its suffix (`.png`, `.svg`, `.pdf`) is the
             format.
         bins: Number of bins of equal width. Default 15, as published.
+        reference: The name that has the colour of its own which `compare` gives its reference.
 
     Returns:
         A `matplotlib.figure.Figure`; it belongs to no window, so nothing has to be closed.
@@ -115,14 +117,21 @@ def plot_reliability(
     file, figure = figure_path(path), figure_class()
     bins = check_whole_number("bins", bins, least=1)
     found = _reliabilities(models, data, bins)
+    if reference is not None and reference not in found:
+        raise ValueError(
+            "`reference` must be the name of a model or of a kind. "
+            f"Received: reference={reference!r}. Available: {list(found)}"
+        )
     width = min(len(found), _PANELS_A_ROW)
     height = -(-len(found) // width)
     figure = figure(figsize=(3.2 * width + 0.4, 4.0 * height), dpi=150, layout="constrained")
     panels = figure.subplots(2 * height, width, squeeze=False, height_ratios=[3, 1] * height)
+    colors = itertools.cycle(OTHERS)
     pairs = [*zip(panels[::2].flat, panels[1::2].flat, strict=True)]
     for (upper, lower), (name, of_kind) in zip(pairs, found.items(), strict=False):
         bare(upper, f"{name}: ECE {_error(of_kind)}")
-        _draw_accuracy(upper, _joined(of_kind))
+        color = REFERENCE if name == reference else next(colors)
+        _draw_accuracy(upper, _joined(of_kind), color)
         _draw_shares(lower, _joined(of_kind))
     for panel in itertools.chain(*pairs[len(found) :]):
         panel.remove()
@@ -169,17 +178,15 @@ def _error(of_kind):
     return f"{statistics.fmean(errors):.2f}{spread} %"
 
 
-def _draw_accuracy(panel, found):
+def _draw_accuracy(panel, found, color):
     bins = len(found.weight)
     centres = (np.arange(bins) + 0.5) / bins
     used = found.weight > 0
     panel.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--", zorder=1)
     width = 0.9 / bins
-    panel.bar(centres[used], found.accuracy[used], width, color=OTHERS[0], alpha=0.8, zorder=2)
-    panel.vlines(
-        centres[used], found.accuracy[used], found.confidence[used], color=REFERENCE, zorder=3
-    )
-    panel.scatter(centres[used], found.confidence[used], s=10, color=REFERENCE, zorder=4)
+    panel.bar(centres[used], found.accuracy[used], width, color=color, alpha=0.8, zorder=2)
+    panel.vlines(centres[used], found.accuracy[used], found.confidence[used], color=INK, zorder=3)
+    panel.scatter(centres[used], found.confidence[used], s=10, color=INK, zorder=4)
     panel.set_xlim(0, 1)
     panel.set_ylim(0, 1.02)
     panel.set_ylabel("Accuracy (bars), confidence (dots)", fontsize=8, color=INK)

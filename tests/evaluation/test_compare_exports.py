@@ -92,7 +92,7 @@ def test_tables_and_plots_show_files_as_any_row(compared, tmp_path):
     pytest.importorskip("matplotlib")
     names = ["model", "keras", "tflite", "onnx", "served"]
     page = compared.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
-    assert all(f"<td>{name}</td>" in page for name in names)
+    assert all(f">{name}</th>" in page for name in names)
     figure = draw(compared.rows, "classification", None, "model")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == names
     assert [text.get_text() for text in figure.axes[-1].texts] == names

@@ -122,3 +122,15 @@ def test_metrics_that_there_are_not_are_refused(metrics, error, message):
 def test_paths_that_cannot_be_written_are_refused(path, error, message):
     with pytest.raises(error, match=message):
         plot_history({"m": ALONE}, path)
+
+
+def test_a_reference_has_the_colour_that_compare_gives_it():
+    from matplotlib.colors import to_hex
+
+    runs = {"alone": {"loss": [2.0, 1.0]}, "teacher": {"loss": [1.0, 0.5]}}
+    colors = [
+        to_hex(line.get_color()) for line in plot_history(runs, reference="teacher").axes[0].lines
+    ]
+    assert [color.upper() for color in colors] == ["#0072B2", "#D55E00"]
+    with pytest.raises(ValueError, match="reference='best'"):
+        plot_history(runs, reference="best")
