@@ -54,6 +54,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "keras_kd"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader has it
 html_show_sourcelink = False
 html_sidebars = {"index": []}
 html_theme_options = {

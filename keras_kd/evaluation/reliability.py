@@ -109,7 +109,7 @@ def plot_reliability(
         >>> x = np.log([[0.9, 0.1], [0.3, 0.7]]).astype("float32")
         >>> figure = plot_reliability({"sure": sure}, (x, np.array([0, 0])))
         >>> figure.axes[0].get_title(loc="left")  # (|1 - 0.9| + |0 - 0.7|) / 2
-        'sure: ECE 40.00 %'
+        'sure\\nECE 40.00 %'
 
     Reference:
         Guo, Pleiss, Sun, Weinberger. On Calibration of Modern Neural Networks. ICML 2017.
@@ -129,7 +129,7 @@ def plot_reliability(
     colors = itertools.cycle(OTHERS)
     pairs = [*zip(panels[::2].flat, panels[1::2].flat, strict=True)]
     for (upper, lower), (name, of_kind) in zip(pairs, found.items(), strict=False):
-        bare(upper, f"{name}: ECE {_error(of_kind)}")
+        bare(upper, f"{name}\nECE {_error(of_kind)}")
         color = REFERENCE if name == reference else next(colors)
         _draw_accuracy(upper, _joined(of_kind), color)
         _draw_shares(lower, _joined(of_kind))

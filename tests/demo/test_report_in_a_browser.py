@@ -1,71 +1,12 @@
 """The pages as a browser shows them, on a telephone and on a desk."""
 
-import html
-import re
-import shutil
-import subprocess
-
 import pytest
+from browser import WIDTHS, needs_browser, shown
 
 from keras_kd.evaluation import Comparison
 from keras_kd.evaluation.run_report import Picture, Section, write_report
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed here"),
-]
-WIDTHS = (360, 1400)
-# Frames of the widths, and what their documents say of themselves.
-FRAMES = """<!DOCTYPE html>
-{frames}
-<script>
-addEventListener("load", () => {{
-  for (const frame of document.querySelectorAll("iframe")) {{
-    const page = frame.contentDocument.documentElement, found = document.createElement("p");
-    const wide = [...frame.contentDocument.querySelectorAll(".wide")];
-    const scrolls = wide.filter((part) => part.scrollWidth > part.clientWidth).length;
-    found.textContent = `width ${{page.clientWidth}}: ${{page.scrollWidth}}, ${{scrolls}} scroll`;
-    document.body.append(found);
-  }}
-}});
-</script>
-"""
-
-
-def shown(page, folder):
-    """Returns `{width of the screen: (width of the page, parts that scroll)}` and the errors."""
-    source = html.escape(page.read_text())
-    frames = "".join(
-        f'<iframe style="border: 0; height: 900px; width: {width}px" srcdoc="{source}"></iframe>'
-        for width in WIDTHS
-    )
-    (folder / "frames.html").write_text(FRAMES.format(frames=frames))
-    done = subprocess.run(
-        [
-            BROWSER,
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--user-data-dir={folder / 'profile'}",
-            "--window-size=1500,1000",
-            "--enable-logging=stderr",
-            "--v=0",
-            "--virtual-time-budget=5000",
-            "--dump-dom",
-            (folder / "frames.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    found = re.findall(r"<p>width (\d+): (\d+), (\d+) scroll</p>", done.stdout)
-    errors = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return {int(width): (int(wide), int(parts)) for width, wide, parts in found}, errors
+pytestmark = [pytest.mark.pages, needs_browser]
 
 
 def rows(count):
@@ -103,7 +44,7 @@ def comparison(tmp_path_factory):
 
 @pytest.mark.parametrize("page", ["report", "comparison"])
 def test_nothing_overflows_the_page_and_nothing_fails(page, request, tmp_path):
-    found, errors = shown(request.getfixturevalue(page), tmp_path)
+    (found,), errors = shown([request.getfixturevalue(page)], tmp_path)
     assert set(found) == set(WIDTHS)
     for width, (page_width, _) in found.items():
         assert page_width <= width
@@ -114,6 +55,6 @@ def test_nothing_overflows_the_page_and_nothing_fails(page, request, tmp_path):
 def test_a_page_that_overflows_or_fails_is_found(tmp_path):
     page = tmp_path / "page.html"
     page.write_text('<div style="width: 800px">wide</div><script>nowhere()</script>')
-    found, errors = shown(page, tmp_path)
+    (found,), errors = shown([page], tmp_path)
     assert found[360][0] >= 800
     assert any("nowhere" in line for line in errors)

@@ -64,7 +64,7 @@ def test_the_diagram_shows_the_bins_and_the_error_of_the_table(tmp_path):
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     rows = compare(models, (X, Y, WEIGHTS)).rows
     titles = [panel.get_title(loc="left") for panel in figure.axes]
-    assert titles == [*(f"{row['model']}: ECE {100 * row['ece']:.2f} %" for row in rows), "", ""]
+    assert titles == [*(f"{row['model']}\nECE {100 * row['ece']:.2f} %" for row in rows), "", ""]
     expected = expected_bins(KERNEL, BIAS, weights=WEIGHTS)
     drawn = bars(figure.axes[0])
     assert drawn == pytest.approx(
@@ -93,7 +93,7 @@ def test_seeds_of_one_kind_share_their_bins_and_exports_are_models(tmp_path):
         100 * sum(w / 300 * abs(right - sure) for w, sure, right in found.values())
         for found in (first, second)
     ]
-    title = f"kind: ECE {np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} %"
+    title = f"kind\nECE {np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} %"
     assert figure.axes[0].get_title(loc="left") == title
 
 
