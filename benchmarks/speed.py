@@ -25,6 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from setup_lines import setup_lines
+from speed_import import import_lines
 from speed_pairs import PAIRS
 from speed_storage import format_lines, reading_line
 from speed_teacher import teacher_lines
@@ -330,9 +331,13 @@ def main(arguments=None):
     parser.add_argument("--small", action="store_true", help="few steps and one repeat")
     parser.add_argument("--pair", choices=PAIRS, help="this pair alone")
     parser.add_argument("--row", help="fit this row once and print the process' peak memory")
+    parser.add_argument("--import-alone", action="store_true", help="time `import keras_kd` alone")
     parser.add_argument("--label", type=int, help="label so many examples, and print the same")
     options = parser.parse_args(arguments)
     settings = Settings(16, steps=2, repeats=1, small=True) if options.small else Settings()
+    if options.import_alone:
+        print("\n".join([*import_lines(5), *setup_lines("benchmarks/speed.py --import-alone")]))
+        return
     if options.label:
         label_many(options.label)
         return
@@ -349,6 +354,7 @@ def main(arguments=None):
         print("\n".join(storage_lines(settings)), flush=True)
         print("\n".join(teacher_lines(min(5, settings.repeats), options.small)), flush=True)
         print("\n".join(xla_lines(min(3, settings.repeats), options.small)), flush=True)
+        print("\n".join(import_lines(1 if options.small else 5)), flush=True)
     print("\n".join(setup_lines("benchmarks/speed.py")))
 
 
