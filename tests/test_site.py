@@ -12,7 +12,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 sys.path.insert(0, str(DOCS / "extensions"))
 
 from markdown_docstrings import as_rst  # noqa: E402
-from public_names import documented  # noqa: E402
+from public_rooms import documented  # noqa: E402
 
 WITH_CODE = sorted(
     page

@@ -4,54 +4,18 @@ What stands in `__all__` of a room gets a page; code such as `losses.KDLoss` or 
 becomes a link to it, and code that names what a room does not have is a warning.
 """
 
-import importlib
 import inspect
 import pathlib
 import re
 
 from docutils import nodes
+from public_rooms import ROOMS, documented
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
-ROOMS = (
-    "distiller",
-    "losses",
-    "callbacks",
-    "cache",
-    "teachers",
-    "features",
-    "evaluation",
-    "export",
-    "runtimes",
-    "data",
-    "models",
-)
 _NAME = re.compile(r"^(?:keras_kd\.)?([A-Za-z_][\w.]*)(?:\(.*\))?$", re.DOTALL)
 _log = logging.getLogger(__name__)
-
-
-def _public(room):
-    module = importlib.import_module(f"keras_kd.{room}")
-    names = getattr(module, "__all__", None) or [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and getattr(value, "__module__", "").startswith(f"keras_kd.{room}.")
-    ]
-    return {name: getattr(module, name) for name in names}
-
-
-def documented():
-    """Returns each public name's object, by the name under which it is documented."""
-    import keras_kd
-
-    found = {}
-    for room in ROOMS:
-        for name, value in _public(room).items():
-            top = getattr(keras_kd, name, None) is value
-            found[f"keras_kd.{name}" if top else f"keras_kd.{room}.{name}"] = (room, value)
-    return found
 
 
 def _short_names(documented):
