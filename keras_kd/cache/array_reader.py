@@ -10,20 +10,16 @@ def read_arrays(shards, view: int) -> dict:
     """Returns the teacher's answers to all examples, in their order.
 
     Args:
-        shards: The `Shards`, complete.
+        shards: The `Shards`, complete and checked.
         view: Which view of the examples.
 
     Returns:
         The nest of one example's answers, with the examples as a first axis; beside
         `"teacher_features"` the numbers of the examples, `"index"`.
-
-    Raises:
-        OSError: If a file is damaged.
     """
     header, count = shards.header, shards.examples
     components = components_of(header)
     blocks: list[list[np.ndarray]] = [[] for _ in components]
-    shards.check(view, header["shard_examples"])
     for number in range(-(-count // header["shard_examples"])):
         for record in _records(shards.file(view, number).read_bytes()):
             contents = _bytes_by_name(record)

@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+
+from keras_kd.cache.array_reader import read_arrays
 from keras_kd.cache.components import rebuild
 from keras_kd.cache.shards import parse_block
 from keras_kd.lazy_modules import tf
@@ -9,6 +12,7 @@ from keras_kd.lazy_modules import tf
 _TOGETHER = 16  # examples that are held at a time
 _SMALL = 2**20  # bytes of an example
 _FILES_AHEAD = 4
+_HELD = 2**25  # bytes of answers that are held: opening files would cost each pass more
 
 
 def replay(shards, source, header, components) -> "tf.data.Dataset":
@@ -20,18 +24,16 @@ def replay(shards, source, header, components) -> "tf.data.Dataset":
         header: The cache's header.
         components: The `Component`s.
     """
-    count, size = shards.examples, header["shard_examples"]
-    may_grow = source.length < 0
+    count, may_grow = shards.examples, source.length < 0
     source.expect(count)
-    numbers = range(-(-count // size))
-    files = [[str(shards.file(v, n)) for n in numbers] for v in range(source.views)]
-    structure, blocks_a_file = header["structure"], size // header["block_examples"]
+    if count * source.views * sum(_read_size(each) for each in components) <= _HELD:
+        answers = _from_memory(shards, source.views)
+    else:
+        answers = _from_files(shards, source.views, header, components)
 
     def one_pass(view):
-        chosen = tf.gather(tf.constant(files), view)
-        blocks = _blocks(chosen, structure, components, blocks_a_file)
         examples = _examples(source, view)
-        return _together(_looking_ahead(examples, count) if may_grow else examples, blocks, count)
+        return _together(_looking_ahead(examples, count) if may_grow else examples, answers(view))
 
     dataset = one_pass(0) if source.views == 1 else _next_view(source.views).flat_map(one_pass)
     return _fixed_order(dataset).apply(tf.data.experimental.assert_cardinality(count))
@@ -51,6 +53,41 @@ def _examples(source, view):
     return examples.prefetch(_TOGETHER)
 
 
+def _read_size(component):
+    return math.prod(component.shape) * tf.as_dtype(component.read_as).size
+
+
+def _from_memory(shards, views):
+    """Returns what gives a view's answers, which are read from the files once."""
+    found = [read_arrays(shards, view) for view in range(views)]
+    with tf.device("CPU"):  # where tf.data reads them
+        held = tf.nest.map_structure(lambda *each: tf.constant(np.stack(each)), *found)
+
+    def answers(view):
+        with tf.device("CPU"):
+            chosen = tf.nest.map_structure(lambda each: tf.gather(each, view), held)
+            return (tf.data.Dataset.from_tensor_slices(chosen),)
+
+    return answers
+
+
+def _from_files(shards, views, header, components):
+    """Returns what gives a view's answers, which are read anew in each pass."""
+    count, size = shards.examples, header["shard_examples"]
+    numbers = range(-(-count // size))
+    files = [[str(shards.file(v, n)) for n in numbers] for v in range(views)]
+    blocks_a_file = size // header["block_examples"]
+
+    def answers(view):
+        chosen = tf.gather(tf.constant(files), view)
+        blocks = _blocks(chosen, header["structure"], components, blocks_a_file)
+        if "teacher_features" not in blocks.element_spec:
+            return (blocks.unbatch(),)
+        return blocks.unbatch(), tf.data.Dataset.range(count, output_type=tf.int32)
+
+    return answers
+
+
 def _blocks(files, structure, components, blocks_a_file):
     """Reads the shards in their order, the next ones already while one is given out."""
     records = tf.data.Dataset.from_tensor_slices(files).interleave(
@@ -66,12 +103,9 @@ def _blocks(files, structure, components, blocks_a_file):
     )
 
 
-def _together(examples, blocks, count):
+def _together(examples, answers):
     """Pairs examples with answers; a function so small is fastest where it is called."""
-    parts = [examples, blocks.unbatch()]
-    if "teacher_features" in blocks.element_spec:
-        parts.append(tf.data.Dataset.range(count, output_type=tf.int32))
-    return tf.data.Dataset.zip(tuple(parts)).map(_element, synchronous=True)
+    return tf.data.Dataset.zip((examples, *answers)).map(_element, synchronous=True)
 
 
 def _looking_ahead(examples, count):

@@ -181,6 +181,7 @@ class TeacherCache:
         views = header["settings"]["views"]
         if view >= views:
             raise ValueError(f"`view` must be below {views}, the views. Received: view={view}")
+        self._shards.check(view, header["shard_examples"])
         return read_arrays(self._shards, view)
 
     def label(

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from caching import Lines, numbers, read
+from caching import Lines, answers_are_read_from_files, numbers, read
 from carrying import assert_same_run
 from models_for_tests import EAGER, cross_entropy, examples, net, sgd
 
@@ -22,22 +22,21 @@ KINDS = {
 }
 
 
-def labelled(folder, x, teacher=None, **settings):
-    cache = TeacherCache(folder, net(8, activation=teacher), **settings)
-    return cache.label(x)
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_arrays_hold_what_the_data_set_gives(tmp_path, kind):
+def test_arrays_hold_what_the_data_set_gives(tmp_path, monkeypatch, kind):
     x, _ = examples()
-    expected = read(labelled(tmp_path, x, **KINDS[kind]))
-    settings = {name: value for name, value in KINDS[kind].items() if name != "teacher"}
-    found = {"inputs": x, **TeacherCache(tmp_path, None, **settings).answers()}
-    keras.tree.assert_same_structure(found, expected)
-    for a, b in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
-        assert a.dtype == b.dtype
-        # Two sigmoids of float32; all else is only copied.
-        np.testing.assert_allclose(a, b, rtol=1e-6 if kind == "probabilities" else 0.0)
+    settings = dict(KINDS[kind])
+    cache = TeacherCache(tmp_path, net(8, activation=settings.pop("teacher", None)), **settings)
+    from_memory = read(cache.label(x))
+    answers_are_read_from_files(monkeypatch)
+    from_files = read(cache.label(x))
+    expected = {"inputs": x, **TeacherCache(tmp_path, None, **settings).answers()}
+    for found in (from_memory, from_files):
+        keras.tree.assert_same_structure(found, expected)
+        for a, b in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+            assert a.dtype == b.dtype
+            # Two sigmoids of float32; all else is only copied.
+            np.testing.assert_allclose(a, b, rtol=1e-6 if kind == "probabilities" else 0.0)
 
 
 def test_answers_of_several_outputs_keep_their_structure(tmp_path):

@@ -6,7 +6,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from caching import Lines, assert_labelled, lines, numbers, outputs, predicted, read
+from caching import (
+    Lines,
+    answers_are_read_from_files,
+    assert_labelled,
+    lines,
+    numbers,
+    outputs,
+    predicted,
+    read,
+)
 from carrying import assert_same_run
 from models_for_tests import EAGER, cross_entropy, examples, kd, net, sgd, softmax
 from variants import first_of
@@ -253,7 +262,13 @@ def test_what_tensorflow_offers_works_on_the_result(tmp_path):
 
 
 @pytest.mark.alike
-def test_no_option_that_is_set_later_parts_examples_from_their_answers(tmp_path):
+@pytest.mark.parametrize("where", ["memory", "files"])
+def test_no_option_that_is_set_later_parts_examples_from_their_answers(
+    tmp_path, monkeypatch, where
+):
+    if where == "files":
+        answers_are_read_from_files(monkeypatch)
+
     def late(x, seed=None):
         def wait(x):
             time.sleep(0.002 * float(x[0] % 3 == 0))

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from caching import Lines, lines, numbers, read
+from caching import Lines, answers_are_read_from_files, lines, numbers, read
 from models_for_tests import inferred, net, sgd
 
 from keras_kd import Distiller, TeacherCache
@@ -124,11 +124,14 @@ def test_a_view_depends_on_its_example_and_its_number_alone(tmp_path):
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_views_of_shards_are_read_with_their_answers(tmp_path):
-    train = labelled(tmp_path, noisy)
-    for _ in range(VIEWS):
-        x = read(train)
-        np.testing.assert_allclose(x["teacher_outputs"], lines(x["inputs"]), rtol=1e-6)
+def test_views_of_shards_are_read_with_their_answers(tmp_path, monkeypatch):
+    from_memory = labelled(tmp_path, noisy)
+    answers_are_read_from_files(monkeypatch)
+    for train in (from_memory, labelled(tmp_path, noisy)):
+        seen = [read(train) for _ in range(VIEWS)]
+        assert len({x["inputs"].tobytes() for x in seen}) == VIEWS
+        for x in seen:
+            np.testing.assert_allclose(x["teacher_outputs"], lines(x["inputs"]), rtol=1e-6)
 
 
 class Epochs(keras.callbacks.Callback):
