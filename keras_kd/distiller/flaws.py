@@ -4,6 +4,7 @@ A compiled step cannot raise. What it finds goes into the logs, as values that n
 callback reads them where Keras has brought them to the host anyway.
 """
 
+import functools
 import math
 
 import keras
@@ -34,7 +35,7 @@ def as_logged(kd_loss, feature_loss, output_terms, answers, y_pred):
     values = [value for _, value in of_terms]
     broken = [ops.logical_not(ops.isfinite(value)) for value in values]
     teacher_broken = ops.logical_not(_are_numbers(answers))
-    of_teacher = ops.logical_and(teacher_broken, ops.any(ops.stack(broken)))
+    of_teacher = ops.logical_and(teacher_broken, functools.reduce(ops.logical_or, broken))
     reads_data = [any(_OF_DATA & set(term.loss.asks) for term in terms) for terms, _ in of_terms]
     if any(reads_data):
         models_fine = ops.logical_and(_are_numbers(y_pred), ops.logical_not(teacher_broken))
@@ -42,8 +43,8 @@ def as_logged(kd_loss, feature_loss, output_terms, answers, y_pred):
     for value, is_broken, reads in zip(values, broken, reads_data, strict=True):
         if reads:
             of_data = ops.logical_and(is_broken, models_fine)
-            value = ops.where(of_data, ops.full_like(value, _DATA), value)
-        logged.append(ops.where(of_teacher, ops.full_like(value, _TEACHER), value))
+            value = ops.where(of_data, _constant(_DATA, value), value)
+        logged.append(ops.where(of_teacher, _constant(_TEACHER, value), value))
     return logged[0], logged[1:]
 
 
@@ -51,9 +52,12 @@ def _are_numbers(structure):
     leaves = [leaf for leaf in keras.tree.flatten(structure) if leaf is not None]
     leaves = [ops.convert_to_tensor(leaf) for leaf in leaves]
     leaves = [leaf for leaf in leaves if keras.backend.is_float_dtype(leaf.dtype)]
-    if not leaves:
-        return ops.convert_to_tensor(True)
-    return ops.all(ops.stack([ops.all(ops.isfinite(leaf)) for leaf in leaves]))
+    are_numbers = [ops.all(ops.isfinite(leaf)) for leaf in leaves]
+    return functools.reduce(ops.logical_and, are_numbers or [ops.convert_to_tensor(True)])
+
+
+def _constant(number, like):
+    return ops.convert_to_tensor(number, dtype=like.dtype)
 
 
 class FlawCheck(keras.callbacks.Callback):
@@ -71,7 +75,7 @@ class FlawCheck(keras.callbacks.Callback):
         terms = {"kd_loss": distiller.output_terms}
         terms |= {term.name: [term] for term in distiller.feature_terms}
         for name, of_name in terms.items():
-            value = logs.get(name, 0.0)
+            value = float(logs.get(name, 0.0))  # an operation of the backend's would cost more
             if not value < _BELOW_ALL:
                 continue
             where = f"batch {batch} of epoch {self._epoch}, both from 0"

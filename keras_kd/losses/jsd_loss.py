@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_fraction
-from keras_kd.losses.formula.divergence import divergence_from, log_ratio
+from keras_kd.losses.formula.divergence import divergence_from, softened_pair
 from keras_kd.losses.temperature_loss import TemperatureLoss
 from keras_kd.typing import Tensor
 
@@ -67,11 +67,11 @@ class JSDLoss(TemperatureLoss):
     ) -> Tensor:
         """Returns the weighted divergences from the mixture over the last axis."""
         t = self.own_temperature(temperature)
-        log_t, log_s, d = log_ratio(teacher_value, student_value, t)
+        p_teacher, p_student, d = softened_pair(teacher_value, student_value, t)
         # m / p_t = beta + (1 - beta) e^d and m / p_s = 1 - beta + beta e^-d
-        mixture = self.beta * ops.exp(log_t) + (1.0 - self.beta) * ops.exp(log_s)
-        from_teacher, _ = divergence_from(log_t, mixture, _log_mixed(d, self.beta))
-        from_student, _ = divergence_from(log_s, mixture, _log_mixed(-d, 1.0 - self.beta))
+        mixture = self.beta * p_teacher + (1.0 - self.beta) * p_student
+        from_teacher, _ = divergence_from(p_teacher, mixture, _log_mixed(d, self.beta))
+        from_student, _ = divergence_from(p_student, mixture, _log_mixed(-d, 1.0 - self.beta))
         return t * t * (self.beta * from_teacher + (1.0 - self.beta) * from_student)
 
     def get_config(self) -> dict[str, Any]:

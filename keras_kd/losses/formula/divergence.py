@@ -12,8 +12,8 @@ import keras
 from keras import ops
 
 _NEAR = 0.25  # below it e^d - 1 - d cancels, and a series takes its place
-_TERMS = {"float64": 13}  # as many as the dtype can tell
-_FEWER_TERMS = 7
+_TERMS = {"float64": 12}  # as many as the dtype can tell
+_FEWER_TERMS = 6
 
 
 def softened_divergence(p_logits, q_logits, temperature):
@@ -39,36 +39,34 @@ def coins_divergence(p_logits, q_logits, temperature=1.0):
     return softened_divergence(*logits, temperature)
 
 
-def divergence_from(log_p, q, d):
+def divergence_from(p, q, d):
     """Returns sum_c p phi(d) over the last axis, and by how much q falls short of a sum of 1.
 
     Args:
-        log_p: Logarithms of p, `(..., C)`.
-        q: The other distribution.
+        p: A distribution `(..., C)`.
+        q: The other one.
         d: log q - log p, right to the last digits where it is small.
     """
-    p = ops.exp(log_p)
     near, small = _near(d)
-    phi = p * small * small * _series(small, first=2)
-    expm1 = p * small * _series(small, first=1)
+    first_order = p * small
+    phi = first_order * small * _series(small)
     away = q - p
-    divergence = ops.sum(ops.where(near, phi, away - p * ops.where(near, small, d)), axis=-1)
-    rest = ops.sum(ops.where(near, expm1, away), axis=-1)
+    divergence = ops.sum(ops.where(near, phi, away - p * d), axis=-1)
+    rest = ops.sum(ops.where(near, first_order + phi, away), axis=-1)
     # What rounding the logarithms of the sums adds to every d alike: log(1 + rest) - rest.
     return divergence - 0.5 * rest * rest, rest
 
 
 @ops.custom_gradient
 def _divergence(p_logits, q_logits, temperature):
-    log_p, log_q, d = log_ratio(p_logits, q_logits, temperature)
-    value, rest = divergence_from(log_p, ops.exp(log_q), d)
+    value, rest = divergence_from(*softened_pair(p_logits, q_logits, temperature))
 
     def gradient(*arguments, upstream=None):
         upstream = arguments[0] if upstream is None else upstream
-        log_p, log_q, d = log_ratio(p_logits, q_logits, temperature)
-        p, d = ops.exp(log_p), d - rest[..., None]
+        p, q, d = softened_pair(p_logits, q_logits, temperature)
+        d = d - rest[..., None]
         near, small = _near(d)
-        towards_q = ops.where(near, p * ops.expm1(small), ops.exp(log_q) - p)
+        towards_q = ops.where(near, p * ops.expm1(small), q - p)
         scale = upstream[..., None] / temperature
         to_p, to_q = scale * p * (-d - value[..., None]), scale * towards_q
         to_temperature = -ops.sum(p_logits * to_p + q_logits * to_q) / temperature
@@ -77,14 +75,17 @@ def _divergence(p_logits, q_logits, temperature):
     return value, gradient
 
 
-def log_ratio(p_logits, q_logits, temperature):
-    """Returns log p, log q and log q - log p, whose rounding is one number for all classes."""
+def softened_pair(p_logits, q_logits, temperature):
+    """Returns p, q and log q - log p, whose rounding is one number for all classes."""
     largest = [ops.max(z, axis=-1, keepdims=True) for z in (p_logits, q_logits)]
-    scaled = [(z - top) / temperature for z, top in zip((p_logits, q_logits), largest, strict=True)]
-    sums = [ops.sum(ops.exp(z), axis=-1, keepdims=True) for z in scaled]
-    log_p, log_q = (z - ops.log(total) for z, total in zip(scaled, sums, strict=True))
+    powers = [
+        ops.exp((z - top) / temperature)
+        for z, top in zip((p_logits, q_logits), largest, strict=True)
+    ]
+    sums = [ops.sum(power, axis=-1, keepdims=True) for power in powers]
+    p, q = (power / total for power, total in zip(powers, sums, strict=True))
     d = ((q_logits - p_logits) - (largest[1] - largest[0])) / temperature
-    return log_p, log_q, d - ops.log(sums[1] / sums[0])
+    return p, q, d - ops.log(sums[1] / sums[0])
 
 
 def _near(d):
@@ -93,10 +94,10 @@ def _near(d):
     return near, ops.where(near, d, ops.zeros_like(d))
 
 
-def _series(x, first):
-    """Returns 1/first! + x/(first+1)! + x^2/(first+2)! ..."""
+def _series(x):
+    """Returns (e^x - 1 - x) / x^2 = 1/2! + x/3! + x^2/4! ..."""
     terms = _TERMS.get(keras.backend.standardize_dtype(x.dtype), _FEWER_TERMS)
-    total = ops.full_like(x, 1.0 / math.factorial(first + terms - 1))
-    for number in reversed(range(first, first + terms - 1)):
+    total = 1.0 / math.factorial(terms + 1)
+    for number in reversed(range(2, terms + 1)):
         total = total * x + 1.0 / math.factorial(number)
     return total
