@@ -36,7 +36,8 @@ from keras_kd.evaluation.run_report import markdown_table
 
 keras.config.disable_interactive_logging()
 CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-LABELLED = 8_000  # examples, at least, whose labelling is timed
+LABELLED = 50_000  # examples, at least, whose labelling is timed
+TRIED = 8_000  # among them, with which `predict` looks for its best batch size
 PLAIN, THEIRS = "`student.fit`", "`keras.distillation`, outputs"
 THEIRS_INSIDE = "`keras.distillation`, one feature layer"
 LIVE, LIVE_HALF = "live, float32", "live, bfloat16"
@@ -52,7 +53,7 @@ class Settings:
 
     batch_size: int = 64
     steps: int | None = None  # None for the pair's own
-    repeats: int = 3
+    repeats: int = 5
     small: bool = False
 
 
@@ -136,22 +137,25 @@ class Bench:
         return found
 
     def labelling(self):
-        """Returns the medians of: labels a second, and their ratio to the best `predict`."""
+        """Returns how many were labelled, and the medians of labels a second and of their ratio to
+        the best `predict`."""
         copies = 1 if self.settings.small else -(-LABELLED // len(self.x))
         x = np.concatenate([self.x] * copies)
 
-        def predict_rate(size):
-            data = tf.data.Dataset.from_tensor_slices(x).batch(size).prefetch(2)
-            data = without_autotune(data)
-            return self._rate(lambda: self.teacher.predict(data, verbose=0), len(x))
+        examples = tf.data.Dataset.from_tensor_slices(x)
 
-        best = max((64, 256), key=lambda size: max(predict_rate(size) for _ in range(2)))
+        def predict_rate(size, count):
+            data = without_autotune(examples.take(count).batch(size).prefetch(2))
+            return self._rate(lambda: self.teacher.predict(data, verbose=0), count)
+
+        few = min(TRIED, len(x))
+        best = max((64, 256), key=lambda size: max(predict_rate(size, few) for _ in range(2)))
         rates, ratios = [], []
         for repeat in range(min(3, self.settings.repeats)):
             cache = keras_kd.TeacherCache(self.folder / f"labelling-{repeat}", self.teacher)
-            rates.append(self._rate(lambda c=cache: c.label(x, batch_size=best), len(x)))
-            ratios.append(rates[-1] / predict_rate(best))
-        return float(np.median(rates)), float(np.median(ratios)), best
+            rates.append(self._rate(lambda c=cache: c.label(examples, batch_size=best), len(x)))
+            ratios.append(rates[-1] / predict_rate(best, len(x)))
+        return len(x), float(np.median(rates)), float(np.median(ratios)), best
 
     def teacher_rate(self, dtype):
         """Examples a second of the teacher alone in a precision, as the step runs it."""
@@ -227,7 +231,7 @@ def table(name, options, settings):
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(pair, settings, options.data_dir, folder)
         rates = bench.rates()
-        label_rate, label_ratio, best = bench.labelling()
+        labelled, label_rate, label_ratio, best = bench.labelling()
         teachers = {LIVE: bench.teacher_rate(None), LIVE_HALF: bench.teacher_rate("bfloat16")}
     middle = {row: float(np.median(found)) for row, found in rates.items()}
     bounds = {row: 1.0 / (1.0 / rate + 1.0 / middle[PLAIN]) for row, rate in teachers.items()}
@@ -255,8 +259,9 @@ def table(name, options, settings):
         "",
         f"Batches of {settings.batch_size}, {settings.steps or pair.steps} steps an epoch, "
         f"{settings.repeats} repeats. The teacher alone: {teachers[LIVE]:,.0f} examples/s in "
-        f"float32, {teachers[LIVE_HALF]:,.0f} in bfloat16. Labelling: {label_rate:,.0f} "
-        f"examples/s, {label_ratio:.2f} of `teacher.predict` at its best batch size ({best}).",
+        f"float32, {teachers[LIVE_HALF]:,.0f} in bfloat16. Labelling {labelled:,} examples: "
+        f"{label_rate:,.0f} examples/s, {label_ratio:.2f} of `teacher.predict` at its best batch "
+        f"size ({best}).",
         "",
         *markdown_table(
             [

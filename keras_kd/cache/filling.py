@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 
 import keras
+import numpy as np
 
 from keras_kd.cache.components import rows_of
 from keras_kd.cache.fingerprints import ContentDigest, content_digest
@@ -152,6 +153,10 @@ class _Pass:
         if self.broken:  # the batch before raised: what comes after it is not the next
             return
         self.broken = True
+        # Slices of tensors would be copies.
+        data = [
+            each if each is None else keras.tree.map_structure(np.asarray, each) for each in data
+        ]
         for number, rows in _split(position, rows_of(data[0]), self.filling.size):
             if self.shard is None:
                 self.shard = self._open(number)
