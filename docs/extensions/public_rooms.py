@@ -8,6 +8,7 @@ ROOMS = (
     "callbacks",
     "cache",
     "teachers",
+    "schemes",
     "features",
     "evaluation",
     "export",
