@@ -5,8 +5,9 @@
 
 Every row trains the same student with the same batches in the same process. Rows take turns, and a
 row's ratio is the median over the repeats of its rate over that of `student.fit` (or of Keras' own
-distiller) in the same repeat. Weights are random: only time is measured. Peak memory is that of a
-process of its own that runs one row.
+distiller) in the same repeat. Rows from a cache are so near to `student.fit` that each is run
+beside it more often, one epoch after the other. Weights are random: only time is measured. Peak
+memory is that of a process of its own that runs one row.
 """
 
 import argparse
@@ -45,6 +46,7 @@ INSIDE = "live, one feature layer"
 MEMORY, DISK, TOP = "cached in memory", "cached on disk", "cached on disk, top 3"
 WEIGHED = (PLAIN, LIVE, DISK)  # whose memory is measured
 PLAIN_AUGMENTED, VIEWS = "`student.fit`, augmented", "cached on disk, 4 views"
+NEAR = {MEMORY: PLAIN, DISK: PLAIN, TOP: PLAIN, VIEWS: PLAIN_AUGMENTED}  # what they are run beside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Settings:
     batch_size: int = 64
     steps: int | None = None  # None for the pair's own
     repeats: int = 5
+    pairs: int = 15  # of a row from a cache with `student.fit`
     small: bool = False
 
 
@@ -122,7 +125,8 @@ class Bench:
         return model, without_autotune(data)
 
     def rates(self):
-        """Returns for each row its rates in examples a second, one for every repeat."""
+        """Returns for each row its rates in examples a second, one for every repeat, and for each
+        that is near to `student.fit` its rates over those, one for every pair."""
         rows = {row: self.make(row) for row in self.rows()}
         for model, data in rows.values():
             model.fit(data, epochs=2, verbose=0)
@@ -132,9 +136,21 @@ class Bench:
         for repeat in range(self.settings.repeats):
             order = list(rows) if repeat % 2 == 0 else list(rows)[::-1]
             for row in order:
-                model, data = rows[row]
-                found[row].append(self._rate(lambda m=model, d=data: m.fit(d, verbose=0)))
-        return found
+                found[row].append(self._epoch(rows[row]))
+        return found, {row: self._beside(rows, row) for row in rows if row in NEAR}
+
+    def _beside(self, rows, row):
+        """Returns a row's rates over those of what it is near to, in turns."""
+        ratios = []
+        for pair in range(self.settings.pairs):
+            order = (NEAR[row], row) if pair % 2 == 0 else (row, NEAR[row])
+            rate = {each: self._epoch(rows[each]) for each in order}
+            ratios.append(rate[row] / rate[NEAR[row]])
+        return ratios
+
+    def _epoch(self, row):
+        model, data = row
+        return self._rate(lambda: model.fit(data, verbose=0))
 
     def labelling(self):
         """Returns how many were labelled, and the medians of labels a second and of their ratio to
@@ -151,7 +167,7 @@ class Bench:
         few = min(TRIED, len(x))
         best = max((64, 256), key=lambda size: max(predict_rate(size, few) for _ in range(2)))
         rates, ratios = [], []
-        for repeat in range(min(3, self.settings.repeats)):
+        for repeat in range(min(2, self.settings.repeats)):
             cache = keras_kd.TeacherCache(self.folder / f"labelling-{repeat}", self.teacher)
             rates.append(self._rate(lambda c=cache: c.label(examples, batch_size=best), len(x)))
             ratios.append(rates[-1] / predict_rate(best, len(x)))
@@ -230,7 +246,7 @@ def table(name, options, settings):
     pair = PAIRS[name]
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(pair, settings, options.data_dir, folder)
-        rates = bench.rates()
+        rates, beside = bench.rates()
         labelled, label_rate, label_ratio, best = bench.labelling()
         teachers = {LIVE: bench.teacher_rate(None), LIVE_HALF: bench.teacher_rate("bfloat16")}
     middle = {row: float(np.median(found)) for row, found in rates.items()}
@@ -246,7 +262,7 @@ def table(name, options, settings):
             [
                 row,
                 f"{middle[row]:,.0f}",
-                ratio(rates[row], rates[base]),
+                ratio(beside[row]) if row in beside else ratio(rates[row], rates[base]),
                 ratio(rates[row], rates[against]),
                 f"{middle[row] / bounds[row]:.2f}" if row in bounds else "",
                 f"{peak_memory(name, row, options):,}" if row in WEIGHED else "",
@@ -258,8 +274,9 @@ def table(name, options, settings):
         f"## {pair.name}",
         "",
         f"Batches of {settings.batch_size}, {settings.steps or pair.steps} steps an epoch, "
-        f"{settings.repeats} repeats. The teacher alone: {teachers[LIVE]:,.0f} examples/s in "
-        f"float32, {teachers[LIVE_HALF]:,.0f} in bfloat16. Labelling {labelled:,} examples: "
+        f"{settings.repeats} repeats, {settings.pairs} of rows from a cache beside `student.fit`. "
+        f"The teacher alone: {teachers[LIVE]:,.0f} examples/s in float32, "
+        f"{teachers[LIVE_HALF]:,.0f} in bfloat16. Labelling {labelled:,} examples: "
         f"{label_rate:,.0f} examples/s, {label_ratio:.2f} of `teacher.predict` at its best batch "
         f"size ({best}).",
         "",
@@ -284,10 +301,10 @@ def table(name, options, settings):
     ]
 
 
-def ratio(rates, base):
-    """Median over repeats, and from the smallest to the largest."""
-    found = np.asarray(rates) / np.asarray(base)
-    return f"{np.median(found):.2f} ({found.min():.2f} to {found.max():.2f})"
+def ratio(rates, base=1.0):
+    """Median over repeats, and their middle half."""
+    low, middle, high = np.quantile(np.asarray(rates) / np.asarray(base), (0.25, 0.5, 0.75))
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def duration(seconds):
@@ -339,7 +356,7 @@ def main(arguments=None):
     parser.add_argument("--import-alone", action="store_true", help="time `import keras_kd` alone")
     parser.add_argument("--label", type=int, help="label so many examples, and print the same")
     options = parser.parse_args(arguments)
-    settings = Settings(16, steps=2, repeats=1, small=True) if options.small else Settings()
+    settings = Settings(16, 2, repeats=1, pairs=1, small=True) if options.small else Settings()
     if options.import_alone:
         print("\n".join([*import_lines(5), *setup_lines("benchmarks/speed.py --import-alone")]))
         return
