@@ -213,6 +213,8 @@ class TeacherCache:
 
         Returns:
             An unbatched `tf.data.Dataset`: `shuffle`, `map`, `batch`, `take`, `repeat` work on it.
+            Answers of up to 32 MiB it holds in memory; where they are more it reads the files in
+            each pass.
 
         Raises:
             TypeError, ValueError: If the data, the teacher, the augmentation or the settings are
