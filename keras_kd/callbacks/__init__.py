@@ -7,6 +7,7 @@ from keras_kd.callbacks.loss_weight_scheduler import LossWeightScheduler
 from keras_kd.callbacks.stop_at_target import StopAtTarget
 from keras_kd.callbacks.student_checkpoint import StudentCheckpoint
 from keras_kd.callbacks.temperature_scheduler import TemperatureScheduler
+from keras_kd.callbacks.weight_norm_rate import WeightNormRate
 
 __all__ = [
     "AlphaScheduler",
@@ -16,4 +17,5 @@ __all__ = [
     "StopAtTarget",
     "StudentCheckpoint",
     "TemperatureScheduler",
+    "WeightNormRate",
 ]
