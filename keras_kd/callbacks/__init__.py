@@ -5,8 +5,10 @@ from keras_kd.callbacks.feature_matching import FeatureMatching
 from keras_kd.callbacks.loss_shares import LossShares
 from keras_kd.callbacks.loss_weight_scheduler import LossWeightScheduler
 from keras_kd.callbacks.stop_at_target import StopAtTarget
+from keras_kd.callbacks.strengthen import Strengthen
 from keras_kd.callbacks.student_checkpoint import StudentCheckpoint
 from keras_kd.callbacks.temperature_scheduler import TemperatureScheduler
+from keras_kd.callbacks.weight_norm_rate import WeightNormRate
 
 __all__ = [
     "AlphaScheduler",
@@ -14,6 +16,8 @@ __all__ = [
     "LossShares",
     "LossWeightScheduler",
     "StopAtTarget",
+    "Strengthen",
     "StudentCheckpoint",
     "TemperatureScheduler",
+    "WeightNormRate",
 ]

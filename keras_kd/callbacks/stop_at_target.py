@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_kd.callbacks.monitored_value import monitored_value
 from keras_kd.checks import check_number
 
 
@@ -36,12 +37,7 @@ class StopAtTarget(keras.callbacks.EarlyStopping):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Stops if the metric is at its target or beyond."""
-        value = (logs or {}).get(self.monitor)
-        if value is None:
-            raise ValueError(
-                "The logs hold no such metric. "
-                f"Received: monitor={self.monitor!r}. Available: {sorted(logs or {})}"
-            )
+        value = monitored_value(self.monitor, logs)
         if self.monitor_op is None:
             self._set_monitor_op()
         if value == self.target or self.monitor_op(value, self.target):

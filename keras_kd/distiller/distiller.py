@@ -18,6 +18,7 @@ from keras_kd.distiller.carried_data import unpack
 from keras_kd.distiller.equation import described
 from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.fitting_model import FittingModel
+from keras_kd.distiller.followed_model import FollowedModel
 from keras_kd.distiller.gradient_term import GradientTerm
 from keras_kd.distiller.late_variables import join_training, strategy_scope
 from keras_kd.distiller.loss_sum import as_term, sum_of
@@ -44,7 +45,13 @@ from keras_kd.typing import Tensor
 
 @keras.saving.register_keras_serializable(package="keras_kd")
 class Distiller(
-    SettingsModel, RawDataModel, FittingModel, PhasedModel, ResumableModel, TurnTakingModel
+    SettingsModel,
+    RawDataModel,
+    FittingModel,
+    FollowedModel,
+    PhasedModel,
+    ResumableModel,
+    TurnTakingModel,
 ):
     """Trains a student on the labels and on what a frozen teacher says.
 
@@ -56,7 +63,8 @@ class Distiller(
     `alpha` weighs the labels, `1 - alpha` the teacher (other writers use the letter the other way
     round). It is compiled, fitted, evaluated and saved like any Keras model; `predict` and calls
     give the student's outputs. The student trains in place: after `fit`, `distiller.student` is an
-    ordinary model that carries no teacher. The teacher is never changed.
+    ordinary model that carries no teacher. The teacher is never changed, unless it is one that
+    follows the student, as `teachers.MovingAverage` does after each step.
 
     Args:
         student: The built `keras.Model` to train. Its own `compute_loss`, `compute_metrics` and
@@ -139,6 +147,7 @@ class Distiller(
             bare=None,
         )
         self.teacher_dtype = teacher_dtype
+        self.check_follower()
         self.sample_weight_on = argument_checks.check_weighted(sample_weight_on)
         self.make_settings(alpha, temperature, validate_with_teacher)
         self.batches_seen = add_scalar(self, "batches_seen", 0, "int32")

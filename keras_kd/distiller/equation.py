@@ -6,6 +6,8 @@ import warnings
 import keras
 from keras import ops
 
+from keras_kd.distiller.followed_model import follows
+
 _TOO_LARGE = 0.95
 _MEANT = 0.9  # a weight of the teacher's answers that asks for a large share
 
@@ -52,10 +54,11 @@ def described(distiller) -> list:
     extra = [v for v in distiller.trainable_variables if id(v) not in own]
     teacher = distiller.teacher
     heard = "none: its answers travel with the data" if teacher is None else _model(teacher)
+    moves = ", following the student" if follows(teacher) else ", frozen"
     lines = [
         f"  {written(distiller)}",
         f"  temperature: {_number(distiller.temperature):g}",
-        f"  teacher: {heard}{'' if teacher is None else ', frozen'}",
+        f"  teacher: {heard}{'' if teacher is None else moves}",
         f"  student: {_model(distiller.student)}",
     ]
     if extra:
