@@ -140,3 +140,17 @@ def test_sentences(small_task):
     for name in WORDS:
         assert {(name, "saved_model", "strings"), (name, "tflite", "ids")} <= set(exported)
     assert run.trained == len(everything) + len(few)
+
+
+def test_mean_teacher(small_task):
+    run = small_task("scheme_mean_teacher.py")
+    table, tried = run.tables
+    assert [name.split(",")[0] for name in percents(table)] == [
+        "the teacher of all labels",
+        "20 labels alone",
+        "mean teacher",
+        "KD from a teacher of all labels",
+        "all labels",
+    ]
+    assert [cells[-1] for cells in tried.values()].count("yes") == 4
+    assert run.trained == len(tried) == 8
