@@ -72,13 +72,13 @@ def measure(source, labeller, batch_size: int, most_seconds: float) -> Estimate:
     batches = source.batches(0, batch_size)
     head, seen = next(batches)
     labeller.learn(seen)  # what is paid once is not counted
-    done, start = 0, time.perf_counter()
+    first, done, start = rows_of(head), 0, time.perf_counter()
     for x, views in batches:
-        done += _label(labeller, x, views, done)
+        done += _label(labeller, x, views, first + done)
         if time.perf_counter() - start > most_seconds:
             break
     if done == 0:  # one batch is all there is
-        done = _label(labeller, head, seen, done)
+        done = _label(labeller, head, seen, first)
     rate = done / max(time.perf_counter() - start, 1e-9)
     size = sum(component.size for component in labeller.components)
     examples = source.length if source.length >= 0 else None

@@ -9,6 +9,7 @@ from keras_kd.features.output_kind import is_logits, kind_by_compile, output_kin
 from keras_kd.features.recording import Recording, watched
 from keras_kd.features.tap import ATTENTION_SIDES
 from keras_kd.features.undisturbed import modes_kept
+from keras_kd.losses.formula.keras_mask import keras_mask
 
 # What is raised, by backend, where a model cannot run without knowing a size: JAX has a symbol for
 # it, and on PyTorch Keras tries 83, which may be more than the model's largest.
@@ -24,12 +25,14 @@ class ModelSpec:
         kinds: For each output in flat order what `output_kind` finds.
         class_axes: Likewise the axis of its classes, counted from the end.
         taps: `{tap: keras.KerasTensor}`, or a dict of them for attention vectors.
+        has_masks: Whether an output comes with a mask.
     """
 
     outputs: object
     kinds: list
     class_axes: list
     taps: dict
+    has_masks: bool
 
     @property
     def is_logits(self):
@@ -162,11 +165,14 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
         ValueError: If a tap reads nothing, or something that is not one tensor.
     """
     found: list = []
+    masks: list = []
 
     def run(x):
         with Recording() as recording:
             outputs = model(x, training=False)
-        found[:] = [output_kind(leaf, recording) for leaf in keras.tree.flatten(outputs)]
+        leaves = keras.tree.flatten(outputs)
+        found[:] = [output_kind(leaf, recording) for leaf in leaves]
+        masks[:] = [mask for mask in map(keras_mask, leaves) if mask is not None]
         values = [_one_tensor(recording.value(layer, tap), tap) for tap, layer in taps.items()]
         return [outputs, values]
 
@@ -177,7 +183,7 @@ def inspect_model(model, inputs, taps: dict) -> ModelSpec:
     kinds, axes = ([each[part] for each in found] for part in (0, 1))
     if kinds == [None]:
         kinds = [kind_by_compile(model)]
-    return ModelSpec(outputs, kinds, axes, dict(zip(taps, values, strict=True)))
+    return ModelSpec(outputs, kinds, axes, dict(zip(taps, values, strict=True)), bool(masks))
 
 
 def _one_tensor(value, tap):

@@ -369,6 +369,15 @@ def test_it_says_how_far_it_is_and_what_it_takes(tmp_path, capsys):
     assert files < 30 * 6 + 200
 
 
+def test_a_new_cache_asks_about_each_view_of_each_example_once(tmp_path):
+    teacher = Lines()
+    cache = TeacherCache(tmp_path, teacher)
+    cache.label(
+        numbers(20), augment=lambda x, seed: x + tf.cast(seed[1], "float32"), views=2, batch_size=8
+    )
+    assert teacher.asked == 2 * 20
+
+
 def test_a_complete_cache_needs_no_teacher(tmp_path):
     x = numbers(30)
     with pytest.raises(ValueError, match=r"Answers are missing.*Received: teacher=None, path='"):
