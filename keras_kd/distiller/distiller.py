@@ -20,7 +20,7 @@ from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.fitting_model import FittingModel
 from keras_kd.distiller.followed_model import FollowedModel
 from keras_kd.distiller.gradient_term import GradientTerm
-from keras_kd.distiller.late_variables import join_training, strategy_scope
+from keras_kd.distiller.late_variables import join_training
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
@@ -35,6 +35,7 @@ from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs, told_whose
 from keras_kd.features.preprocessing import check_preprocessed
+from keras_kd.features.strategy_scope import strategy_scope
 from keras_kd.features.string_inputs import check_strings
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses import DistillationLoss, KDLoss

@@ -1,16 +1,5 @@
 """Variables that join a Distiller after it was made, as those of projectors do."""
 
-import contextlib
-
-
-def strategy_scope(model):
-    """Returns the context in which further variables of `model` are made.
-
-    On TensorFlow it is that of the `tf.distribute` strategy that the model was made in.
-    """
-    strategy = getattr(model, "distribute_strategy", None)
-    return contextlib.nullcontext() if strategy is None else strategy.scope()
-
 
 def join_training(model):
     """Makes all of a model's variables train from the next step on, those that came late too.

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_kd.distiller.late_variables import strategy_scope
+from keras_kd.features.strategy_scope import strategy_scope
 
 _OURS = "_keras_kd_compiled"  # the compile config that a Distiller gave the student
 _STEPS = ("train_step", "test_step")

@@ -13,6 +13,7 @@ from keras_kd.checks import check_flag, check_fraction
 from keras_kd.features.dtype_clone import dtype_clone
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.strategy_scope import strategy_scope
 from keras_kd.features.undisturbed import without_graph
 
 # What a float16 or bfloat16 weight moves by in a step is less than its rounding.
@@ -86,9 +87,11 @@ class MovingAverage(keras.Model):
         self.ramp_up = check_flag("ramp_up", ramp_up)
         # Where Keras does not look: the student is no part of its teacher.
         self._of = types.SimpleNamespace(student=student)
-        self.model = _copied(student)
-        self._momentum = _scalar(self, "momentum", check_fraction(momentum, "momentum"), "float32")
-        self._steps = _scalar(self, "steps", 0, "int32")
+        momentum = check_fraction(momentum, "momentum")
+        with strategy_scope(student):
+            self.model = _copied(student)
+            self._momentum = _scalar(self, "momentum", momentum, "float32")
+            self._steps = _scalar(self, "steps", 0, "int32")
         self.trainable = False
         self.built = True
 

@@ -28,7 +28,8 @@ REPLICAS = """
         keras.utils.set_random_seed(0)
         with strategy.scope():
             student = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
-            teacher = keras_kd.teachers.MovingAverage(student, 0.8, ramp_up=True)
+        teacher = keras_kd.teachers.MovingAverage(student, 0.8, ramp_up=True)
+        with strategy.scope():
             distiller = keras_kd.Distiller(student, teacher, alpha=0.5)
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             distiller.compile(keras.optimizers.SGD(0.1), loss)
