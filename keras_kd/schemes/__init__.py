@@ -1,3 +1,5 @@
 """Procedures over several models: students that teach each other, chains, generations, stages."""
 
-__all__: list[str] = []
+from keras_kd.schemes.mutual_distiller import MutualDistiller
+
+__all__ = ["MutualDistiller"]
