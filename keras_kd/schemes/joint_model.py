@@ -14,6 +14,7 @@ from keras_kd.checks import check_number
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.resumable_model import ResumableModel
+from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses.formula.given_values import replica_share
@@ -75,6 +76,16 @@ class JointModel(ResumableModel):
         }
         super().compile(**{**given, **each})
         self._compile_config.config.update(own)  # a file holds what the user gave
+
+    def compile_learner(self, rules: StudentRules, name: str) -> None:
+        """Compiles a learner for `evaluate` with its part of what this model was compiled with."""
+        given = self._compile_config.config
+        loss, metrics, weighted = (
+            value.get(name) if isinstance(value, Mapping) else value
+            for value in (given[key] for key in ("loss", "metrics", "weighted_metrics"))
+        )
+        if loss is not None:
+            rules.compile(loss, None, metrics, weighted)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as before the model was saved."""

@@ -159,14 +159,8 @@ class MutualDistiller(JointModel):
         own.
         """
         super().compile(*args, **kwargs)
-        given = self._compile_config.config
         for student, rules in zip(self.students, self._untracked.rules, strict=True):
-            own = [
-                value.get(student.name) if isinstance(value, Mapping) else value
-                for value in (given[key] for key in ("loss", "metrics", "weighted_metrics"))
-            ]
-            if own[0] is not None:
-                rules.compile(own[0], None, own[1], own[2])
+            self.compile_learner(rules, student.name)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, temperature and weight as they are now."""

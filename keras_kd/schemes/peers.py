@@ -21,16 +21,7 @@ def check_students(students) -> list:
             f"Received: students={students!r}"
         )
     for student in students:
-        if not isinstance(student, keras.Model):
-            how = how_to_load(student, "student") if isinstance(student, str) else ""
-            raise TypeError(f"A student must be a keras.Model.{how} Received: {student!r}")
-        if not student.built:
-            raise ValueError(
-                "A student is not built, so its shapes are unknown: call it on a batch of data or "
-                f"give it a keras.Input. Received: student '{student.name}', built=False"
-            )
-        check_scope(student)
-        warn_of_quantized(student)
+        check_model(student)
     if len({id(student) for student in students}) < len(students):
         raise ValueError(
             "A student is in the list twice, and would learn from itself: give "
@@ -40,6 +31,20 @@ def check_students(students) -> list:
     _check_names([student.name for student in students])
     _check_inputs(students)
     return list(students)
+
+
+def check_model(model):
+    """Raises if what is to learn is no built `keras.Model`."""
+    if not isinstance(model, keras.Model):
+        how = how_to_load(model, "student") if isinstance(model, str) else ""
+        raise TypeError(f"A keras.Model was expected.{how} Received: {model!r}")
+    if not model.built:
+        raise ValueError(
+            "The model is not built, so its shapes are unknown: call it on a batch of data or "
+            f"give it a keras.Input. Received: model '{model.name}', built=False"
+        )
+    check_scope(model)
+    warn_of_quantized(model)
 
 
 def check_teaching(learn_from, kd_loss):
@@ -81,9 +86,9 @@ def check_rules(rules):
         if each.computes_loss or each.computes_metrics:
             name = "compute_loss" if each.computes_loss else "compute_metrics"
             raise ValueError(
-                f"A student has a `{name}` of its own, which a joint step would not run: put its "
+                f"A model has a `{name}` of its own, which a joint step would not run: put its "
                 "rule into the loss and the metrics of `compile`, or distil it with a Distiller. "
-                f"Received: student '{each.student.name}' of class {type(each.student).__name__}"
+                f"Received: model '{each.student.name}' of class {type(each.student).__name__}"
             )
 
 
@@ -92,7 +97,7 @@ def check_outputs(students, specs):
     for student, spec in zip(students, specs, strict=True):
         if keras.tree.is_nested(spec.outputs):
             raise ValueError(
-                "A student must give one output, a tensor. Received: student "
+                "A model must give one output, a tensor. Received: model "
                 f"'{student.name}' with outputs {keras.tree.map_structure(_shape, spec.outputs)}"
             )
     shapes = {student.name: _shape(s.outputs) for student, s in zip(students, specs, strict=True)}
