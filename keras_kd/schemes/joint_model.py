@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 from keras import ops
@@ -135,6 +135,14 @@ class JointModel(ResumableModel):
     def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Keras' `save_weights`; as for `save`, a file stays until then."""
         save_safely(super().save_weights, filepath, *args, **kwargs)
+
+    def export(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Says what is exported in this model's place."""
+        raise ValueError(
+            "What learns here is exported as the ordinary model it is: call `export` of one of "
+            "`students`, or of `model`, or keras_kd.export_student. Received: "
+            f"{type(self).__name__} '{self.name}'"
+        )
 
     def add_scalar(self, name: str, value: float) -> keras.Variable:
         """Makes a variable that training leaves alone and callbacks change."""

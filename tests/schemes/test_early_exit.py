@@ -75,6 +75,7 @@ def test_operations_are_those_of_an_examples_own_way(distiller, inputs):
     assert early(inputs).flops == flops["early"]
 
 
+@pytest.mark.alike
 def test_the_table_says_what_early_exit_does(distiller, inputs):
     labels = np.arange(len(inputs)) % 3
     thresholds = [0.0, 0.6, 2]

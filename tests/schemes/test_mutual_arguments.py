@@ -105,6 +105,8 @@ def test_data(a, b):
         model.train_on_batch(x)
     with pytest.raises(ValueError, match="one array"):
         model.train_on_batch(x, {"a": y, "b": y})
+    with pytest.raises(ValueError, match=r"one of `students`.*Received"):
+        model.export("both")
 
 
 def test_students_that_share_layers_are_kept_by_their_weights(tmp_path):

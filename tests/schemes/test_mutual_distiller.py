@@ -90,6 +90,7 @@ def test_one_step_moves_each_student_by_its_own_gradient():
         np.testing.assert_allclose(bias, before[mine][1] - 0.1 * slope.sum(0), atol=1e-6)
 
 
+@pytest.mark.alike
 def test_a_frozen_student_stays_and_teaches():
     x, y = examples()
     students = cohort()
@@ -100,6 +101,7 @@ def test_a_frozen_student_stays_and_teaches():
     assert largest_move(students[0], before[0]) > 0.0
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("learn_from", ["each", "mean"])
 def test_three_students(learn_from):
     x, y = examples()
@@ -113,6 +115,7 @@ def test_three_students(learn_from):
         np.testing.assert_allclose(logs[f"s{k}_mutual_loss"], expected, rtol=1e-5)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("learn_from", ["each", "mean"])
 def test_probabilities_teach_what_their_logits_do(learn_from):
     x, y = examples()
@@ -140,6 +143,7 @@ def test_examples_without_a_label_are_learned_from_each_other():
     np.testing.assert_allclose(history["loss"][0], logs["loss"], rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_weights_and_ignored_classes_count_in_every_term():
     x, y = examples()
     weights = np.array([0.0, 1.0, 3.0] * 4)
@@ -226,6 +230,7 @@ def test_fit_as_keras_does_with_students_of_other_architectures(how):
         np.testing.assert_allclose(alone["right"], right, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_a_student_that_was_compiled_stays_so_and_metrics_can_be_named():
     x, y = examples()
     students = cohort()
@@ -237,6 +242,7 @@ def test_a_student_that_was_compiled_stays_so_and_metrics_can_be_named():
     assert students[1].loss is model.loss["s1"]
 
 
+@pytest.mark.alike
 def test_temperature_and_weight_follow_a_running_training():
     x, y = examples()
     model = compiled(cohort())

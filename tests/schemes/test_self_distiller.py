@@ -102,6 +102,7 @@ def test_the_deepest_classifier_learns_from_the_labels_alone():
     np.testing.assert_allclose(to_scores_after, to_scores - 0.1 * hidden.T @ slope, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_weights_of_examples_count_in_every_term():
     x, y = examples()
     weights = np.array([0.0, 1.0, 3.0] * 4)
@@ -160,6 +161,7 @@ def test_maps_get_heads_of_the_models_kind():
     np.testing.assert_allclose(given["early"].sum(-1), 1.0, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_padding_counts_for_nothing_in_a_sequences_head():
     words = keras.Input((5,), dtype="int32")
     x = keras.layers.Embedding(9, 4, mask_zero=True, name="words")(words)
@@ -177,6 +179,7 @@ def test_padding_counts_for_nothing_in_a_sequences_head():
     np.testing.assert_allclose(inferred(distiller, padded)["words"][0], expected, atol=1e-5)
 
 
+@pytest.mark.alike
 def test_numbers_follow_a_running_training_and_multilabel_models_are_taught():
     x, y = examples()
     distiller = made_by_hand()
@@ -193,6 +196,7 @@ def test_numbers_follow_a_running_training_and_multilabel_models_are_taught():
     assert np.isfinite(yes_no.fit(x, np.eye(3)[y], verbose=0).history["first_kd_loss"][0])
 
 
+@pytest.mark.alike
 def test_saved_and_resumed(tmp_path):
     x, y = examples()
     distiller = SelfDistiller(deep(units="tanh"), ["first"], head=plain_head, alpha=ALPHA)
