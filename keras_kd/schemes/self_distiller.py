@@ -89,8 +89,8 @@ class SelfDistiller(JointModel):
     Reference: Zhang et al., "Be Your Own Teacher: Improve the Performance of Convolutional Neural
     Networks via Self Distillation", ICCV 2019. The paper gives no hyper-parameters: the defaults
     are those of luanyunteng's public code (whose 1e-6 weighs the sum over a batch of 128, and whose
-    deepest classifier is weighed by 1 - alpha, too, which the paper says it is not). Its heads
-    compare where a value is positive only, and widen by convolutions.
+    deepest classifier is weighed by 1 - alpha, too, which the paper says it is not). It compares
+    vectors only where one of the two is positive, and its heads widen by convolutions.
     """
 
     def __init__(
