@@ -29,7 +29,7 @@ class StudentRules:
                     f"Received: student '{student.name}' of class {type(student).__name__}"
                 )
         self.computes_loss = _overrides(student, "compute_loss")
-        self._computes_metrics = _overrides(student, "compute_metrics")
+        self.computes_metrics = _overrides(student, "compute_metrics")
 
     @property
     def metrics(self):
@@ -51,7 +51,7 @@ class StudentRules:
 
     def update_metrics(self, x, y, y_pred, sample_weight):
         """Lets the student's own `compute_metrics` update its metrics."""
-        if self._computes_metrics:
+        if self.computes_metrics:
             self.student.compute_metrics(x, y, y_pred, sample_weight)
 
     def compile(self, loss, loss_weights, metrics, weighted_metrics):

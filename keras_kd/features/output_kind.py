@@ -56,6 +56,11 @@ def kind_by_compile(model) -> str | None:
     return LOGITS if from_logits else PROBABILITIES
 
 
+def is_scoring(layer) -> bool:
+    """Whether a layer makes scores of features, as Dense and convolutional layers do."""
+    return isinstance(layer, _SCORING)
+
+
 def is_logits(kind: str | None) -> bool | None:
     """Returns True for logits, False for probabilities, None for what is unknown."""
     return None if kind is None else kind == LOGITS
@@ -86,7 +91,7 @@ def _given_by_last(calls):
         return (None, None) if axis is None else ("softmax", axis)
     if activation is keras.activations.sigmoid:
         return "sigmoid", None
-    if isinstance(layer, _SCORING) or _is_tied_head(layer, given):
+    if is_scoring(layer) or _is_tied_head(layer, given):
         is_linear = activation in (None, keras.activations.linear)
         return LOGITS if is_linear else None, None
     is_linear = isinstance(layer, keras.layers.Activation) and activation is (
