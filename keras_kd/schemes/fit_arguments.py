@@ -54,6 +54,15 @@ def _checked(given):
     return dict(given)
 
 
+def with_rate(arguments: dict[str, Any], learning_rate: Any) -> dict[str, Any]:
+    """Returns keyword arguments of `compile` whose optimizer has another learning rate."""
+    if learning_rate is None:
+        return arguments
+    optimizer = keras.optimizers.get(arguments.get("optimizer", "rmsprop"))
+    config = {**optimizer.get_config(), "learning_rate": learning_rate}
+    return {**arguments, "optimizer": type(optimizer).from_config(config)}
+
+
 def distiller_arguments(given: Mapping[str, Any] | None, name: str = "distiller") -> dict[str, Any]:
     """Returns settings of a Distiller, or says which of them is none.
 

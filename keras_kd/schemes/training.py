@@ -63,7 +63,9 @@ def run(
             print(f"{number + 1} of {len(trainings)}: {training.name}, {done}", flush=True)
         if found is None:
             given = callbacks_of(callbacks, training.name, len(trainings))
-            recorder = EpochRecorder() if kept is None else EpochRecorder(*kept.unfinished(number))
+            first = training.fit.get("initial_epoch", 0)
+            before = () if kept is None else kept.unfinished(number)
+            recorder = EpochRecorder(first, *before)
             backup = [] if kept is None else [kept.backup(number)]
             # Behind the user's callbacks, which add to the logs, and an epoch is on the disk before
             # the weights that it ended with.
@@ -80,17 +82,18 @@ class EpochRecorder(keras.callbacks.Callback):
     """Keeps each epoch's logs, of a training that goes on also those from before.
 
     Args:
-        epochs: The logs of the epochs before.
+        first: The number of the training's first epoch.
+        epochs: The logs of those that it had before it was stopped.
         write: Called with all logs after each epoch.
     """
 
-    def __init__(self, epochs=(), write=None):
+    def __init__(self, first=0, epochs=(), write=None):
         super().__init__()
-        self.epochs, self._write = list(epochs), write
+        self._first, self.epochs, self._write = first, list(epochs), write
 
     def on_epoch_end(self, epoch, logs=None):
         """Takes the epoch's logs; those of an epoch that runs again are replaced."""
         logs = {name: np.asarray(value).tolist() for name, value in (logs or {}).items()}
-        self.epochs = [*self.epochs[:epoch], logs]
+        self.epochs = [*self.epochs[: epoch - self._first], logs]
         if self._write is not None:
             self._write(self.epochs)

@@ -4,7 +4,7 @@ import keras
 from models_for_tests import EAGER, cross_entropy, examples, net, sgd
 
 X, Y = examples(12)
-FIT = {"batch_size": 6, "shuffle": False, "verbose": 0}
+FIT = {"batch_size": 12, "shuffle": False, "verbose": 0}
 
 
 def compiled():

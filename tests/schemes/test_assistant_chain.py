@@ -55,7 +55,7 @@ def test_densely_every_larger_model_teaches():
         compile=compiled,
         distiller=SETTINGS,
         densely=True,
-        **{**FIT, "batch_size": 12},
+        **FIT,
     )
     said = [inferred(model, X) for model in models[:2]]
     before = inferred(given, X)
@@ -67,15 +67,15 @@ def test_densely_every_larger_model_teaches():
 
 
 def test_densely_the_step_is_the_mean_of_the_steps_by_each_teacher():
-    small, fit = named("small", 5, seed=3), {**FIT, "batch_size": 12}
+    small = named("small", 5, seed=3)
     models = chain()
     settings = {"alpha": 0.3, "kd_loss": DKDLoss(weight=2.0)}
-    assistant_chain(models, X, Y, compile=compiled, distiller=settings, densely=True, **fit)
+    assistant_chain(models, X, Y, compile=compiled, distiller=settings, densely=True, **FIT)
     alone = [named("small", 5, seed=3) for _ in range(2)]
     for student, teacher in zip(alone, models, strict=False):
         model = Distiller(student, teacher, **settings)
         model.compile(**compiled())
-        model.fit(X, Y, **fit)
+        model.fit(X, Y, **FIT)
     for weight, one, other, start in zip(
         models[2].get_weights(), *(each.get_weights() for each in (*alone, small)), strict=True
     ):
