@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_kd.checks import check_takes, check_whole_number
 from keras_kd.distiller import Distiller
-from keras_kd.features.layer_tree import nearest
+from keras_kd.features.layer_tree import layer_paths, nearest
 
 Compile: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 
@@ -174,7 +174,8 @@ def plain_fit(fit: Mapping[str, Any]) -> dict[str, Any]:
 
 def size_of(model: keras.Model) -> str:
     """Returns how large a model is, by which a folder knows it again."""
-    return f"{model.count_params()} parameters in {len(model.weights)} weights"
+    layers, weights = len(layer_paths(model)), len(model.weights)
+    return f"{layers} layers, {weights} weights, {model.count_params()} parameters"
 
 
 def check_names(names: Sequence[str], what: str) -> None:
