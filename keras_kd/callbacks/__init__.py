@@ -6,6 +6,7 @@ from keras_kd.callbacks.loss_shares import LossShares
 from keras_kd.callbacks.loss_weight_scheduler import LossWeightScheduler
 from keras_kd.callbacks.stop_at_target import StopAtTarget
 from keras_kd.callbacks.student_checkpoint import StudentCheckpoint
+from keras_kd.callbacks.teacher_route import TeacherRoute
 from keras_kd.callbacks.temperature_scheduler import TemperatureScheduler
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "LossWeightScheduler",
     "StopAtTarget",
     "StudentCheckpoint",
+    "TeacherRoute",
     "TemperatureScheduler",
 ]

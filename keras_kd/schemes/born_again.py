@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,7 +52,7 @@ class BornAgainResult(SequenceResult):
 
     activation: str = "softmax"
 
-    @property
+    @functools.cached_property
     def ensemble(self) -> Ensemble:
         """Averages the probabilities of all generations; it holds the models themselves."""
         return Ensemble(list(self.models.values()), activation=self.activation)

@@ -158,6 +158,27 @@ def test_it_says_which_model_trains(tmp_path, capsys):
 
 
 @pytest.mark.alike
+def test_it_takes_what_fit_takes(tmp_path):
+    weighted = {"sample_weight": np.arange(12.0), "validation_data": (X, Y), "validation_freq": 2}
+    result = assistant_chain(
+        chain()[1:],
+        X,
+        Y,
+        compile=lambda: {**compiled(), "metrics": ["accuracy"], "steps_per_execution": 2},
+        folder=tmp_path,
+        epochs=2,
+        **{**FIT, "batch_size": 3, **weighted},
+    )
+    model, small = chain()[1:]
+    wanted = Distiller(small, model)
+    wanted.compile(**compiled(), metrics=["accuracy"], steps_per_execution=2)
+    history = wanted.fit(X, Y, epochs=2, **{**FIT, "batch_size": 3, **weighted}).history
+    assert result.histories["small"] == history
+    assert len(history["val_accuracy"]) == 1
+    assert np.isnan(result.history["val_accuracy"]).tolist() == [True, False]
+
+
+@pytest.mark.alike
 def test_callbacks_come_in_a_list_or_by_name(tmp_path):
     def files(name):
         return [keras.callbacks.ModelCheckpoint(tmp_path / f"{name}.weights.h5", **weights)]

@@ -113,4 +113,6 @@ def test_what_is_wrong_is_told_before_the_first_step(make, given, told):
 @pytest.mark.alike
 def test_a_result_makes_its_ensemble_of_its_models():
     models = {"generation_0": net(), "generation_1": net(seed=1)}
-    assert BornAgainResult(models, {}).ensemble.models == list(models.values())
+    result = BornAgainResult(models, {})
+    assert result.ensemble.models == list(models.values())
+    assert result.ensemble is result.ensemble  # which may be compiled, and then evaluated
