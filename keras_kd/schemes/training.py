@@ -51,10 +51,12 @@ def run(
     Returns:
         Each epoch's logs, by the names of the trainings.
     """
+    kept = None if folder is None else TrainingFolder(folder, scheme, trainings)
     for training in trainings:
         callbacks_of(callbacks, training.name, len(trainings))
         training.make()
-    kept = None if folder is None else TrainingFolder(folder, scheme, trainings)
+    if kept is not None:
+        kept.begin()
     epochs = {}
     for number, training in enumerate(trainings):
         found = None if kept is None else kept.load(number)

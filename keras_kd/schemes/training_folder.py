@@ -25,7 +25,7 @@ class TrainingFolder:
     ```
 
     Args:
-        folder: Where it is, made if it is not there.
+        folder: Where it is; nothing is written yet.
         scheme: The scheme's name.
         trainings: The trainings.
 
@@ -36,16 +36,18 @@ class TrainingFolder:
     def __init__(self, folder, scheme, trainings):
         self.folder = local_path("folder", folder)
         self._trainings = trainings
-        wanted = {
-            "scheme": scheme,
-            "trainings": [{"name": _known_as(each), **each.settings} for each in trainings],
-        }
+        known = [{"name": _known_as(each), **each.settings} for each in trainings]
+        self._content = {"scheme": scheme, "trainings": known}
         file = self.folder / _FILE
         if file.exists():
-            _compare(json.loads(file.read_text(encoding="utf-8")), _as_read(wanted), self.folder)
-        else:
+            found = json.loads(file.read_text(encoding="utf-8"))
+            _compare(found, _as_read(self._content), self.folder)
+
+    def begin(self):
+        """Makes the folder this sequence's."""
+        if not (self.folder / _FILE).exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write(file, wanted)
+            _write(self.folder / _FILE, self._content)
 
     def load(self, number):
         """Returns a finished training's epochs and gives its model its weights, or None."""

@@ -66,6 +66,7 @@ def test_densely_every_larger_model_teaches():
     np.testing.assert_allclose(logs["loss"], [0.3 * labels.mean() + 0.7 * terms], rtol=1e-5)
 
 
+@pytest.mark.alike
 def test_densely_the_step_is_the_mean_of_the_steps_by_each_teacher():
     small = named("small", 5, seed=3)
     models = chain()
@@ -84,13 +85,14 @@ def test_densely_the_step_is_the_mean_of_the_steps_by_each_teacher():
 
 
 def test_the_first_model_stays_as_it_was():
-    models = chain()
+    models = chain()[:2]
     before = models[0].get_weights()
     assistant_chain(models, X, Y, compile=compiled, **FIT)
     for one, other in zip(models[0].get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.alike
 @first_of("training", ["small", "middle"])
 def test_a_chain_that_was_stopped_ends_as_one_that_was_not(tmp_path, training):
     given = {"compile": adam, "distiller": SETTINGS, "epochs": 2, **FIT}
@@ -106,11 +108,20 @@ def test_a_chain_that_was_stopped_ends_as_one_that_was_not(tmp_path, training):
             np.testing.assert_allclose(result.histories[name][metric], values, rtol=1e-5)
 
 
-def test_what_is_finished_is_loaded_and_not_trained_again(tmp_path):
-    given = {"compile": compiled, "folder": tmp_path, **FIT}
-    first = assistant_chain(chain(), X, Y, **given)
+def test_what_is_finished_is_loaded_and_not_trained_again(tmp_path, capsys):
+    given = {"compile": compiled, "folder": tmp_path, "densely": True, **FIT}
+    first = assistant_chain(chain(), X, Y, **{**given, "verbose": 2})
+    lines = [line for line in capsys.readouterr().out.splitlines() if " of 2: " in line]
+    assert lines == ["1 of 2: middle, taught by large", "2 of 2: small, taught by large, middle"]
     models = chain()
-    again = assistant_chain(models, X, Y, callbacks=killed("middle", 0), **given)
+    killed_if_trained = killed("middle", 0)
+    again = assistant_chain(
+        models, X, Y, callbacks=killed_if_trained, **{**given, "verbose": "auto"}
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "1 of 2: middle, trained already",
+        "2 of 2: small, trained already",
+    ]
     assert again.histories == first.histories
     assert_same_weights(models[1], first.models["middle"], atol=0)
     assert_same_weights(models[2], first.student, atol=0)
@@ -121,6 +132,12 @@ def test_what_is_finished_is_loaded_and_not_trained_again(tmp_path):
         "2_small.weights.h5",
         "sequence.json",
     ]
+
+
+@pytest.mark.alike
+def test_with_verbose_0_nothing_is_printed(capsys):
+    assistant_chain(chain()[:2], X, Y, compile=compiled, **FIT)
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.alike
@@ -140,21 +157,6 @@ def test_a_folder_of_another_sequence_is_refused(tmp_path):
     for told, (models, change) in others.items():
         with pytest.raises(ValueError, match=f"another sequence.*Received: {told}"):
             assistant_chain(models, X, Y, **{**given, **change})
-
-
-@pytest.mark.alike
-def test_it_says_which_model_trains(tmp_path, capsys):
-    given = {"compile": compiled, "folder": tmp_path, **FIT}
-    assistant_chain(chain(), X, Y, densely=True, **{**given, "verbose": 2})
-    lines = [line for line in capsys.readouterr().out.splitlines() if " of 2: " in line]
-    assert lines == ["1 of 2: middle, taught by large", "2 of 2: small, taught by large, middle"]
-    assistant_chain(chain(), X, Y, densely=True, **{**given, "verbose": 2})
-    assert capsys.readouterr().out.splitlines() == [
-        "1 of 2: middle, trained already",
-        "2 of 2: small, trained already",
-    ]
-    assistant_chain(chain(), X, Y, densely=True, **given)
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.alike
@@ -193,6 +195,14 @@ def test_callbacks_come_in_a_list_or_by_name(tmp_path):
     watching = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
     assistant_chain(chain(), X, Y, compile=compiled, callbacks=[watching], epochs=2, **FIT)
     assert seen == [0, 1, 0, 1]
+
+
+@pytest.mark.alike
+def test_a_call_that_is_wrong_leaves_its_folder_alone(tmp_path):
+    with pytest.raises(ValueError, match="outputs of one shape"):
+        models = [*chain(), named("other", 2, classes=4)]
+        assistant_chain(models, X, Y, compile=compiled, folder=tmp_path, **FIT)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.alike

@@ -22,6 +22,7 @@ def maker(dropout=0.0):
     return lambda: named("student", 5, seed=next(seeds), dropout=dropout)
 
 
+@pytest.mark.alike
 def test_each_generation_is_taught_by_the_one_before():
     settings = {"alpha": 0.3, "temperature": 2.0}
     result = born_again(
@@ -57,6 +58,7 @@ def test_a_given_teacher_stands_for_generation_0():
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.alike
 def test_generations_that_were_stopped_end_as_those_that_were_not(tmp_path):
     given = {"generations": 1, "compile": adam, "epochs": 2, **FIT}

@@ -68,6 +68,7 @@ def test_a_frozen_layer_does_not_move_and_one_that_is_unfrozen_trains():
     assert moved(weights.of_epoch[0], weights.of_epoch[1]) == set(before)
 
 
+@pytest.mark.alike
 def test_a_frozen_batch_normalization_keeps_its_statistics():
     student, weights = normalized_net(), Weights()
     before = {w.path: np.array(w) for w in student.weights}
@@ -94,6 +95,7 @@ def test_fitnets_train_the_hint_and_then_distil():
     assert result.histories["distil"]["kd_loss"][0] > 0
 
 
+@pytest.mark.alike
 def test_a_stage_may_have_unlabelled_data_and_the_next_labels():
     more = np.concatenate([X, -X])
     parts = [Stage("unlabelled", 1, alpha=0.0, x=more), Stage("labelled", 1, **LABELS)]
@@ -115,12 +117,12 @@ def test_the_epochs_go_on_and_name_their_stage():
 
 @pytest.mark.alike
 def test_stages_that_were_stopped_end_as_those_that_were_not(tmp_path):
-    parts = [Stage("hint", 2, trainable=["hidden"], **HINT), Stage("distil", 2)]
+    parts = [Stage("hint", 1, trainable=["hidden"], **HINT), Stage("distil", 2)]
     given = {"compile": adam}
     whole = run(named("student", dropout=0.5), parts, **given)
     given["folder"] = tmp_path / "stages"
     with pytest.raises(KeyboardInterrupt):
-        run(named("student", dropout=0.5), parts, callbacks=killed("distil", 3), **given)
+        run(named("student", dropout=0.5), parts, callbacks=killed("distil", 2), **given)
     result = run(named("student", dropout=0.5), parts, **given)
     assert_same_weights(result.student, whole.student, atol=1e-6)
     for metric, values in whole.histories["distil"].items():
