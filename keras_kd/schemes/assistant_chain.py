@@ -46,8 +46,8 @@ def assistant_chain(
     DGKD:  kd_loss of models[k] = 1/k sum_{i < k} D(models[i], models[k])
     ```
 
-    The paper of DGKD adds the terms of all teachers up, and the labels' as often: that is the mean
-    times a factor that the learning rate takes. Its stochastic dropping of teachers is left out.
+    DGKD's paper adds the teachers' terms up. Their mean leaves `alpha` its meaning, however many
+    teach. Its stochastic dropping of teachers is left out.
 
     Args:
         models: From large to small, built, with names of their own. The first is trained already
@@ -56,7 +56,8 @@ def assistant_chain(
         compile: The keyword arguments of `compile` as a dict, whose optimizer is made again from
             its config for each training, or a function that returns them anew.
         distiller: Settings of each `Distiller`, such as `{"alpha": 0.1, "temperature": 4.0}`.
-        densely: Whether every larger model teaches, as in DGKD, not only the one before.
+        densely: Whether every larger model teaches, as in DGKD, not only the one before. Then each
+            has a term `kd_loss_` and its name, and its layers are `name/layer`.
         folder: Where finished models and the last whole epoch are kept. With the same arguments
             again, what is finished is loaded and what was stopped goes on. None keeps nothing.
         **fit: What `fit` takes for each training, such as `epochs`, `batch_size`,
@@ -108,7 +109,7 @@ def assistant_chain(
             Training(
                 name=student.name,
                 model=student,
-                make=_maker(student, teachers, settings, compiled),
+                make=_maker(student, teachers if densely else teachers[0], settings, compiled),
                 fit=fit,
                 said="taught by " + ", ".join(teacher.name for teacher in teachers),
                 settings={**known, "model": size_of(student)},
@@ -118,14 +119,13 @@ def assistant_chain(
     return SequenceResult({training.name: training.model for training in trainings}, epochs)
 
 
-def _maker(student, teachers, settings, compiled):
+def _maker(student, taught_by, settings, compiled):
     """Returns a function that makes the Distiller of one student, compiled."""
 
     def make():
-        if len(teachers) == 1:
-            model = Distiller(student, teachers[0], **settings)
-        else:
-            model = DenseDistiller(student, teachers, **settings)
+        # Also of one teacher: its terms and layers are named alike in the whole chain.
+        kind = DenseDistiller if isinstance(taught_by, list) else Distiller
+        model = kind(student, taught_by, **settings)
         model.compile(**compiled())
         return model
 

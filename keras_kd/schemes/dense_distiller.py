@@ -59,7 +59,7 @@ class DenseDistiller(Distiller):
 
     Args:
         student: The student, of one output.
-        teachers: At least two models, of one output each.
+        teachers: At least one model, of one output each.
         kd_loss: `D`, a loss on outputs.
         **settings: As in `Distiller`.
 

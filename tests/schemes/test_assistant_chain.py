@@ -10,7 +10,8 @@ from sequences import FIT, X, Y, adam, compiled, killed, named
 from variants import first_of
 
 from keras_kd import Distiller
-from keras_kd.losses import DKDLoss
+from keras_kd.callbacks import LossWeightScheduler
+from keras_kd.losses import DKDLoss, FitNetLoss
 from keras_kd.schemes import assistant_chain
 
 pytestmark = pytest.mark.core
@@ -82,6 +83,18 @@ def test_densely_the_step_is_the_mean_of_the_steps_by_each_teacher():
     ):
         np.testing.assert_allclose(weight, (one + other) / 2, atol=1e-6)
         assert np.abs(weight - start).max() > 0
+
+
+@pytest.mark.alike
+def test_densely_terms_and_layers_go_by_their_teachers_names():
+    settings = {"feature_losses": [FitNetLoss(weight=0.1, layers={"hidden": "large/hidden"})]}
+    half = LossWeightScheduler("kd_loss_large", lambda epoch, weight: weight / 2)
+    result = assistant_chain(
+        chain(), X, Y, compile=compiled, densely=True, distiller=settings, callbacks=[half], **FIT
+    )
+    weights = [history["kd_loss_large_weight"] for history in result.histories.values()]
+    assert weights == [[0.5], [0.25]]
+    assert result.histories["small"]["fit_net_loss"][0] > 0
 
 
 def test_the_first_model_stays_as_it_was():
