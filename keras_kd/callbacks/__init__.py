@@ -7,6 +7,7 @@ from keras_kd.callbacks.loss_weight_scheduler import LossWeightScheduler
 from keras_kd.callbacks.stop_at_target import StopAtTarget
 from keras_kd.callbacks.strengthen import Strengthen
 from keras_kd.callbacks.student_checkpoint import StudentCheckpoint
+from keras_kd.callbacks.teacher_route import TeacherRoute
 from keras_kd.callbacks.temperature_scheduler import TemperatureScheduler
 from keras_kd.callbacks.weight_norm_rate import WeightNormRate
 
@@ -18,6 +19,7 @@ __all__ = [
     "StopAtTarget",
     "Strengthen",
     "StudentCheckpoint",
+    "TeacherRoute",
     "TemperatureScheduler",
     "WeightNormRate",
 ]

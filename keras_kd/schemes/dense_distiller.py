@@ -1,0 +1,105 @@
+"""A Distiller with several teachers, each with a term of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import keras
+
+from keras_kd.distiller import Distiller
+from keras_kd.distiller.late_variables import join_training
+from keras_kd.distiller.output_term import output_terms
+from keras_kd.features.model_spec import input_spec_among
+from keras_kd.features.nested_config import uncompiled_config, with_parts
+from keras_kd.features.own_inputs import own_inputs
+from keras_kd.losses import DistillationLoss, KDLoss
+
+
+@keras.saving.register_keras_serializable(package="keras_kd")
+class SideBySide(keras.Model):
+    """Answers what each of its models answers, as a list; like a teacher it is not trained."""
+
+    def __init__(self, models: Sequence[keras.Model], name: str = "side_by_side") -> None:
+        super().__init__(name=name, dtype=models[0].dtype_policy, autocast=False)
+        self.models = list(models)
+        self.build(keras.tree.map_structure(lambda x: x.shape, input_spec_among(*models)))
+
+    def build(self, input_shape: Any) -> None:
+        """Nothing to make: the models are built."""
+        self.built = True
+
+    def call(self, inputs: Any) -> list[Any]:
+        """Returns the models' outputs."""
+        return [model(own_inputs(inputs, model), training=False) for model in self.models]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"models": [uncompiled_config(model) for model in self.models], "name": self.name}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Makes the model that `get_config` described."""
+        return cls(**with_parts(config, ["models"], custom_objects))
+
+
+class DenseDistiller(Distiller):
+    """A Distiller whose KD term is the mean of one term for each teacher.
+
+    ```
+    kd_loss = 1/n sum_i D(teacher_i, student)
+    ```
+
+    In `term_weights` each term is `kd_loss_` and its teacher's name.
+
+    An `Ensemble` would average what the teachers say and compare once, which is another gradient at
+    any temperature but 1.
+
+    Args:
+        student: The student, of one output.
+        teachers: At least one model, of one output each.
+        kd_loss: `D`, a loss on outputs.
+        **settings: As in `Distiller`.
+
+    Raises:
+        ValueError, TypeError: If a model has several outputs, or `kd_loss` is no single loss.
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        teachers: Sequence[keras.Model],
+        *,
+        kd_loss: DistillationLoss = KDLoss(),  # noqa: B008
+        **settings: Any,
+    ) -> None:
+        if not isinstance(kd_loss, DistillationLoss):
+            raise TypeError(
+                "Several teachers need one loss on outputs that each of them teaches by. "
+                f"Received: kd_loss={kd_loss!r}"
+            )
+        for model in (student, *teachers):
+            outputs = len(keras.tree.flatten(getattr(model, "outputs", None) or [None]))
+            if outputs > 1:
+                raise ValueError(
+                    "Several teachers can teach models of one output. Received: "
+                    f"'{model.name}' with {outputs} outputs"
+                )
+        losses = [_share(kd_loss, number, len(teachers)) for number in range(len(teachers))]
+        super().__init__(student, SideBySide(teachers), kd_loss=losses[0], **settings)
+        running = self._untracked.running
+        specs = self._inspect(student), self._inspect(running)
+        for loss, teacher in zip(losses[1:], teachers[1:], strict=True):
+            (term,) = output_terms(loss, student, specs[0], self.teacher, specs[1])
+            term.name = f"kd_loss_{teacher.name}"
+            self.output_terms.append(term)
+        self.output_terms[0].name = f"kd_loss_{teachers[0].name}"
+        join_training(self)
+
+
+def _share(loss, number, teachers):
+    """A loss that listens to one of several teachers and counts as their share."""
+    config = {**loss.get_config(), "teacher_output": number, "weight": loss.weight / teachers}
+    return type(loss).from_config(config)

@@ -1,0 +1,205 @@
+"""A training in stages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_kd.cache.fingerprints import model_digest
+from keras_kd.distiller import Distiller
+from keras_kd.distiller.argument_checks import check_models
+from keras_kd.schemes.fit_arguments import (
+    Compile,
+    check_names,
+    compile_arguments,
+    distiller_arguments,
+    fit_arguments,
+    plain,
+    plain_fit,
+    size_of,
+    with_rate,
+)
+from keras_kd.schemes.sequence_result import SequenceResult
+from keras_kd.schemes.stage import Stage
+from keras_kd.schemes.trainable import Trainable
+from keras_kd.schemes.training import Training, run
+
+
+def stages(
+    student: keras.Model,
+    teacher: keras.Model | None,
+    stages: Sequence[Stage],
+    x: Any = None,
+    y: Any = None,
+    *,
+    compile: Compile,
+    distiller: Mapping[str, Any] | None = None,
+    folder: str | os.PathLike | None = None,
+    **fit: Any,
+) -> SequenceResult:
+    """Trains a student in stages that differ in loss, layers, learning rate or data.
+
+    Each stage is a `Distiller` of its own, compiled anew: the student keeps what it has learned,
+    while the optimizer begins afresh, without moments of another loss or of other layers, and so
+    does what a loss has to train, such as a projector. A layer that is frozen does not move; a
+    frozen BatchNormalization normalises with its statistics and leaves them, as in Keras. At the
+    end, also of a training that is broken off, what is `trainable` is as it was.
+
+    FitNets, for one, are a hint and then distillation; a feature loss alone and then the labels
+    alone are AB and FSP as published:
+
+    ```python
+    FITNETS = [
+        Stage("hint", 5, trainable=["stem", "mid"], alpha=0.0, kd_loss=None,
+              feature_losses=[FitNetLoss(layers={"mid": "block4"})]),
+        Stage("distil", 15),
+    ]
+    ```
+
+    Args:
+        student: The built student; it trains in place.
+        teacher: The trained teacher, which runs where a stage listens to it; or None where what it
+            says travels with the data.
+        stages: One `Stage` after another.
+        x, y: As in Keras' `fit`, for the stages that have no data of their own, with data that can
+            be gone through several times.
+        compile: The keyword arguments of `compile` as a dict, whose optimizer is made again from
+            its config for each stage, or a function that returns them anew.
+        distiller: Settings of the `Distiller` that all stages share.
+        folder: Where finished stages and the last whole epoch are kept. With the same arguments
+            again, what is finished is loaded and what was stopped goes on. None keeps nothing.
+        **fit: What `fit` takes for each stage, but for `epochs`. The epochs' numbers go on from
+            stage to stage, for callbacks too. `callbacks` may be a function of a stage's name that
+            returns new ones. With `verbose=0` nothing is printed.
+
+    Returns:
+        A `SequenceResult` by the stages' names; its `history` has all epochs, each with the name of
+        its stage.
+
+    Raises:
+        TypeError, ValueError: Before the first step, if there are no stages, two have one name, a
+            layer does not exist, nothing would train or there is nothing to learn from in one of
+            them, or the folder belongs to another training.
+
+    Example:
+
+    >>> import keras, keras_kd, numpy as np
+    >>> from keras_kd.schemes import Stage
+    >>> def net(width):
+    ...     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(width, name="body"),
+    ...                              keras.layers.Dense(3, name="head")])
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> result = keras_kd.schemes.stages(
+    ...     net(4), net(16), [Stage("head", 1, trainable="head"), Stage("all", 1, alpha=0.5)],
+    ...     np.ones((8, 4)), np.zeros(8), compile={"optimizer": "adam", "loss": loss}, verbose=0)
+    >>> result.history["training"]
+    ['head', 'all']
+
+    References: Romero et al., "FitNets: Hints for Thin Deep Nets", ICLR 2015; Yim et al., "A Gift
+    from Knowledge Distillation", CVPR 2017 (FSP); Heo et al., "Knowledge Transfer via Distillation
+    of Activation Boundaries", AAAI 2019 (AB).
+    """
+    check_models(student, teacher)
+    parts = _checked(stages)
+    settings, compiled = distiller_arguments(distiller), compile_arguments(compile)
+    if "epochs" in fit:
+        raise TypeError(
+            f"Each stage has its own epochs: Stage(name, epochs). Received: epochs={fit['epochs']}"
+        )
+    trainable, known = Trainable(student), {}
+    callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
+    if folder is not None:
+        known = {"teacher": teacher and model_digest(teacher), "model": size_of(student)}
+    trainings, first = [], 0
+    for part in parts:
+        data = (x, y) if part.x is None else (part.x, part.y)
+        own = {**settings, **part.distiller}
+        _check_learns(part, own, *data)
+        given = fit_arguments({**fit, "epochs": first + part.epochs}, *data)
+        make = _maker(teacher, part, own, compiled, trainable)
+        trainings.append(
+            Training(
+                name=part.name,
+                model=student,
+                make=make,
+                fit={**given, "initial_epoch": first},
+                said=f"{part.epochs} epoch{'s' * (part.epochs > 1)}",
+                settings={**known, **_plain(part, own, compiled), "fit": plain_fit(given)},
+            )
+        )
+        first += part.epochs
+    try:
+        epochs = run("stages", trainings, folder=folder, callbacks=callbacks, verbose=verbose)
+    finally:
+        trainable.restore()
+    return SequenceResult({part.name: student for part in parts}, epochs)
+
+
+def _maker(teacher, part, settings, compiled, trainable):
+    """Returns a function that makes the Distiller of one stage, compiled."""
+
+    def make():
+        trainable.only(part.trainable)
+        listens = settings.get("kd_loss", True) is not None or settings.get("feature_losses")
+        model = Distiller(trainable.model, teacher if listens else None, **settings)
+        model.compile(**_compile_of(part, compiled))
+        return model
+
+    return make
+
+
+def _compile_of(part, compiled):
+    own = {} if part.compile is None else compile_arguments(part.compile)()
+    return with_rate({**compiled(), **own}, part.learning_rate)
+
+
+def _plain(part, settings, compiled):
+    """What a folder knows a stage by."""
+    trainable = part.trainable
+    return {
+        "distiller": plain(settings),
+        "compile": plain(_compile_of(part, compiled)),
+        "trainable": sorted(trainable) if isinstance(trainable, set) else plain(trainable),
+        "own_data": part.x is not None,
+    }
+
+
+def _checked(stages):
+    if not isinstance(stages, list | tuple) or not stages:
+        raise ValueError(
+            "`stages` must be a list of at least one keras_kd.schemes.Stage. "
+            f"Received: stages={stages!r}"
+        )
+    for number, stage in enumerate(stages):
+        if not isinstance(stage, Stage):
+            raise TypeError(
+                "`stages` must hold keras_kd.schemes.Stage objects. "
+                f"Received: stages[{number}]={stage!r}"
+            )
+    check_names([stage.name for stage in stages], "stage")
+    return list(stages)
+
+
+def _check_learns(stage, settings, x, y):
+    """Raises a ValueError if a stage has no data, or no term that could teach."""
+    if x is None:
+        raise ValueError(
+            "A stage has nothing to train on: give `x` to all stages or to this one. "
+            f"Received: stage {stage.name!r} with x=None"
+        )
+    alpha = settings.get("alpha", 0.1)
+    says = settings.get("kd_loss", True) is not None and alpha != 1
+    if not alpha and not says and not settings.get("feature_losses"):
+        raise ValueError(
+            "A stage has nothing to learn from: give it labels (alpha above 0), a `kd_loss` or "
+            f"`feature_losses`. Received: stage {stage.name!r} with alpha={alpha}, kd_loss=None"
+        )
+    if alpha and y is None and all(isinstance(e, np.ndarray) for e in keras.tree.flatten(x)):
+        raise ValueError(
+            "A stage without labels learns from the teacher alone: set its alpha=0. "
+            f"Received: stage {stage.name!r} with alpha={alpha}, y=None"
+        )
