@@ -27,7 +27,7 @@ class AlphaScheduler(VariableScheduler):
     >>> callback = keras_kd.callbacks.AlphaScheduler(lambda epoch, alpha: min(1.0, 0.1 * epoch))
     """
 
-    name = "alpha"
+    name = attribute = "alpha"
 
     def variable(self) -> keras.Variable:
         """Returns the Distiller's `alpha`."""
@@ -36,7 +36,7 @@ class AlphaScheduler(VariableScheduler):
     def check(self, value: float) -> float:
         """Returns the value if it is from 0 to 1, and 0 where there are no labels."""
         value = check_fraction(value)
-        if value > 0 and self.model.trains_unlabelled:
+        if value > 0 and getattr(self.model, "trains_unlabelled", False):
             raise ValueError(
                 "alpha weighs labels, and the data has none: the schedule must stay at 0. "
                 f"Received: alpha={value}"

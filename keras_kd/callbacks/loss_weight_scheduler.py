@@ -25,7 +25,7 @@ class LossWeightScheduler(VariableScheduler):
 
     Raises:
         TypeError: If an argument is wrong.
-        ValueError: When training begins, if the Distiller has no loss of that name; in training,
+        ValueError: When training begins, if the model has no loss of that name; in training,
             if the schedule gives less than 0 or NaN.
 
     Example:
@@ -34,6 +34,8 @@ class LossWeightScheduler(VariableScheduler):
     >>> callback = keras_kd.callbacks.LossWeightScheduler(
     ...     "at_loss", lambda epoch, weight: 1000.0 if epoch < 10 else 0.0)
     """
+
+    attribute = "term_weights"
 
     def __init__(
         self, name: str, schedule: Callable[..., float], *, per: str | None = None, verbose: int = 0
@@ -53,7 +55,7 @@ class LossWeightScheduler(VariableScheduler):
         weights = self.model.term_weights
         if self.loss_name not in weights:
             raise ValueError(
-                f"The Distiller has no loss of that name. Received: name={self.loss_name!r}."
+                f"The model has no loss of that name. Received: name={self.loss_name!r}."
                 f"{nearest(self.loss_name, weights)} Available: {list(weights)}"
             )
         return weights[self.loss_name]

@@ -29,7 +29,7 @@ class TemperatureScheduler(VariableScheduler):
     >>> callback = keras_kd.callbacks.TemperatureScheduler(decay)
     """
 
-    name = "temperature"
+    name = attribute = "temperature"
 
     def variable(self) -> keras.Variable:
         """Returns the Distiller's `temperature`."""

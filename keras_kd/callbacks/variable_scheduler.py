@@ -16,6 +16,8 @@ _WANTED = "f(epoch_or_step, current) -> float, or f(epoch_or_step) -> float"
 class VariableScheduler(DistillerCallback):
     """Sets one of the Distiller's variables from a schedule, and logs what it set.
 
+    Models of `keras_kd.schemes` that have such a variable are scheduled in the same way.
+
     Args:
         schedule: `f(epoch_or_step, current) -> float`, or a
             `keras.optimizers.schedules.LearningRateSchedule`, which is called with the position
@@ -31,7 +33,7 @@ class VariableScheduler(DistillerCallback):
             the variable must not be.
     """
 
-    name = "variable"
+    name = attribute = "variable"  # in the logs, and where the model has it
 
     def __init__(
         self, schedule: Callable[..., float], *, per: str | None = None, verbose: int = 0
@@ -51,6 +53,13 @@ class VariableScheduler(DistillerCallback):
         taken = 1 if is_keras else check_takes("schedule", schedule, _WANTED, (2, 1))
         self._takes_current = taken != 1
         self._first_batch = 0
+
+    def set_model(self, model: keras.Model) -> None:
+        """Keras' hook: the model is known, training has not begun."""
+        if all(hasattr(model, name) for name in ("batches_seen", self.attribute)):
+            keras.callbacks.Callback.set_model(self, model)
+        else:
+            super().set_model(model)
 
     def variable(self) -> keras.Variable:
         """Returns the Distiller's variable that is scheduled."""

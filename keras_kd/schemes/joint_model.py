@@ -39,11 +39,17 @@ class JointModel(ResumableModel):
         # Autocast would hand the learners other inputs than their own.
         super().__init__(autocast=False, **kwargs)
         self._learners = tuple(learners)
+        self.batches_seen = add_scalar(self, "batches_seen", 0, "int32")
 
     @property
     def output_names(self) -> list[str]:
         """The learners' names, as `compile` expects them in dicts."""
         return list(self._learners)
+
+    @property
+    def term_weights(self) -> Mapping[str, keras.Variable]:
+        """The weights of what the learners teach each other, for `LossWeightScheduler`."""
+        raise NotImplementedError
 
     def taught_loss(
         self, y: Any, y_pred: dict[str, Tensor], sample_weight: Tensor | None, training: bool
@@ -102,6 +108,8 @@ class JointModel(ResumableModel):
     ) -> Tensor:
         """Returns the learners' losses on labels, and what they teach each other."""
         self._check_labels(y, sample_weight)
+        if training:
+            self.batches_seen.assign_add(1)
         if y is None or self.loss is None:
             on_labels = sum_of(self.losses) * as_term(replica_share())
         else:

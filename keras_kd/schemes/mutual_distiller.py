@@ -124,6 +124,11 @@ class MutualDistiller(JointModel):
         """What the mutual term is multiplied by."""
         return self._weight
 
+    @property
+    def term_weights(self) -> Mapping[str, keras.Variable]:
+        """`weight`, under the name `"mutual_loss"`."""
+        return {"mutual_loss": self._weight}
+
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Tensor]:
         """Returns each student's output by its name."""
         return {

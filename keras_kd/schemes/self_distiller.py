@@ -159,6 +159,11 @@ class SelfDistiller(JointModel):
         """The weight of the hint."""
         return self._feature_weight
 
+    @property
+    def term_weights(self) -> Mapping[str, keras.Variable]:
+        """`feature_weight`, under the name `"feature_loss"`."""
+        return {"feature_loss": self._feature_weight}
+
     def call(self, inputs: Any, training: bool | None = None) -> dict[str, Tensor]:
         """Returns every exit's output by its name, and the model's own."""
         found = self._untracked.found

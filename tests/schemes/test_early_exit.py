@@ -3,12 +3,12 @@
 import keras
 import numpy as np
 import pytest
+from models_for_tests import inferred, net, softmax
 
 from keras_kd.evaluation.flops import count_flops
 from keras_kd.features import Tap
 from keras_kd.losses import BinaryKDLoss
 from keras_kd.schemes import EarlyExit, SelfDistiller, exit_table
-from tests.models_for_tests import inferred, net, softmax
 
 pytestmark = pytest.mark.core
 

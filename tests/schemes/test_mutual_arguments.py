@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from models_for_tests import cross_entropy, examples, heads, net, sgd
 
 from keras_kd.losses import ATLoss, CTKDLoss, KDLoss, RegressionLoss
 from keras_kd.schemes import MutualDistiller
-from tests.models_for_tests import cross_entropy, examples, heads, net, sgd
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 

@@ -4,10 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-
-from keras_kd.losses import BinaryKDLoss, KDLoss, RegressionLoss
-from keras_kd.schemes import MutualDistiller
-from tests.models_for_tests import (
+from models_for_tests import (
     COMPILED,
     EAGER,
     assert_same_weights,
@@ -23,6 +20,10 @@ from tests.models_for_tests import (
     sgd,
     softmax,
 )
+
+from keras_kd.callbacks import AlphaScheduler, LossWeightScheduler, TemperatureScheduler
+from keras_kd.losses import BinaryKDLoss, KDLoss, RegressionLoss
+from keras_kd.schemes import MutualDistiller
 
 pytestmark = pytest.mark.core
 T, WEIGHT = 2.0, 0.7
@@ -250,6 +251,24 @@ def test_temperature_and_weight_follow_a_running_training():
     model.weight.assign(0.0)
     second = logs_of(model, x, y)
     np.testing.assert_allclose(second["loss"], first["s0_loss"] + first["s1_loss"], rtol=1e-5)
+
+
+@pytest.mark.alike
+def test_schedules_change_it_as_they_do_a_distiller():
+    x, y = examples()
+    model = compiled(cohort())
+    schedules = [
+        TemperatureScheduler(lambda epoch: 2.0 + epoch),
+        LossWeightScheduler("mutual_loss", lambda step: 0.1 * step, per="batch"),
+    ]
+    fit = {"batch_size": 8, "epochs": 2, "verbose": 0}
+    history = model.fit(x, y, callbacks=schedules, **fit).history
+    batches = -(-len(x) // 8)
+    assert history["temperature"] == [2.0, 3.0]
+    last = [0.1 * (batches - 1), 0.1 * (2 * batches - 1)]
+    np.testing.assert_allclose(history["mutual_loss_weight"], last, rtol=1e-6)
+    with pytest.raises(TypeError, match=r"AlphaScheduler .* Received: model=MutualDistiller"):
+        model.fit(x, y, callbacks=[AlphaScheduler(lambda epoch: 0.5)], **fit)
 
 
 def test_saved_and_resumed(tmp_path):

@@ -2,11 +2,11 @@
 
 import keras
 import pytest
+from models_for_tests import heads, net, sgd
 
 from keras_kd.features import Tap
 from keras_kd.losses import KDLoss
 from keras_kd.schemes import SelfDistiller
-from tests.models_for_tests import heads, net, sgd
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 

@@ -3,11 +3,7 @@
 import keras
 import numpy as np
 import pytest
-
-from keras_kd.features import Tap
-from keras_kd.losses import BinaryKDLoss
-from keras_kd.schemes import SelfDistiller
-from tests.models_for_tests import (
+from models_for_tests import (
     COMPILED,
     EAGER,
     assert_same_weights,
@@ -20,6 +16,10 @@ from tests.models_for_tests import (
     sgd,
     softmax,
 )
+
+from keras_kd.features import Tap
+from keras_kd.losses import BinaryKDLoss
+from keras_kd.schemes import SelfDistiller
 
 pytestmark = pytest.mark.core
 T, ALPHA, HINT = 2.0, 0.7, 0.3
