@@ -84,7 +84,8 @@ class Virtual:
                 arrays so, with class numbers `y`.
 
         Returns:
-            The same with `{"inputs": x, "teacher_outputs": logits}` in place of `x`.
+            The same with a dict in place of `x`, of `"inputs"`, which is `x`, and
+            `"teacher_outputs"`, logits `(..., num_classes)`.
         """
         if hasattr(data, "element_spec"):  # of a tf.data.Dataset
             _check_labelled(data.element_spec)
