@@ -78,7 +78,10 @@ def _is_deleted(value):
 
 
 class TurnTakingModel(keras.Model):
-    """A model with a `teacher`, whose steps run while no other thread uses that."""
+    """A model with a `teacher`, or None, whose steps run while no other thread uses that.
+
+    An error in a step leaves all variables their values.
+    """
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `fit`."""

@@ -7,6 +7,8 @@ from keras_kd.features.layer_tree import nearest
 
 _WANTED = "head(exit_name, feature) -> (hidden, scores)"
 _NARROWEST = 8  # channels of a bottleneck at least
+# What computes in half precision on weights of float32.
+_MIXED = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 
 def pooling(shape):
@@ -82,7 +84,7 @@ def _default(feature, width, outputs, activation):
     else:
         value = layers.Dense(narrow if rank == 3 else width, "relu")(value)
     hidden = layers.Dense(width, name="hidden")(pooling(value.shape)(value))
-    dtype = outputs.dtype
+    dtype = _MIXED.get(outputs.dtype, outputs.dtype)  # the weights stay float32
     return hidden, layers.Dense(outputs.shape[-1], activation, dtype=dtype, name="scores")(hidden)
 
 

@@ -15,6 +15,7 @@ from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.student_rules import StudentRules
+from keras_kd.distiller.taking_turns import TurnTakingModel
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses.formula.given_values import replica_share
@@ -23,7 +24,7 @@ from keras_kd.typing import Tensor
 _OF_EACH = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
-class JointModel(ResumableModel):
+class JointModel(TurnTakingModel, ResumableModel):
     """A model that answers once for each of its learners, `{name: output}`, and learns one task.
 
     One array of labels, and one of sample weights, is for all of them. So are the loss and the
@@ -34,6 +35,8 @@ class JointModel(ResumableModel):
         learners: The learners' names.
         **kwargs: Keras' `name` and `dtype`.
     """
+
+    teacher = None
 
     def __init__(self, learners: list[str], **kwargs: Any) -> None:
         # Autocast would hand the learners other inputs than their own.

@@ -92,7 +92,6 @@ class MovingAverage(keras.Model):
             self.model = _copied(student)
             self._momentum = _scalar(self, "momentum", momentum, "float32")
             self._steps = _scalar(self, "steps", 0, "int32")
-        self.trainable = False
         self.built = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -197,7 +196,7 @@ def _check_student(student):
 
 def _copied(student):
     try:
-        return dtype_clone(student, _AVERAGED_IN.get(student.dtype_policy.name))
+        return dtype_clone(student, _AVERAGED_IN)
     except Exception as error:
         raise ValueError(
             "The teacher begins as a copy of the student, and this one cannot be rebuilt from its "

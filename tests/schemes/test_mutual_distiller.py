@@ -253,6 +253,20 @@ def test_temperature_and_weight_follow_a_running_training():
     np.testing.assert_allclose(second["loss"], first["s0_loss"] + first["s1_loss"], rtol=1e-5)
 
 
+def test_an_error_in_a_step_leaves_the_students_their_weights():
+    x, y = examples()
+    students = cohort()
+    model = compiled(students)
+    model.fit(x, y, verbose=0)
+    students[0].set_weights([np.full_like(w, 0.5) for w in students[0].get_weights()])
+    kept = [numbers(student) for student in students]
+    with pytest.raises(ValueError, match="need labels"):
+        model.fit(x, verbose=0)
+    for student, before in zip(students, kept, strict=True):
+        for now, then in zip(numbers(student), before, strict=True):
+            np.testing.assert_array_equal(now, then)
+
+
 @pytest.mark.alike
 def test_schedules_change_it_as_they_do_a_distiller():
     x, y = examples()

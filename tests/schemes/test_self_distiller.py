@@ -25,13 +25,13 @@ pytestmark = pytest.mark.core
 T, ALPHA, HINT = 2.0, 0.7, 0.3
 
 
-def deep(activation=None, units="linear", seed=0, dtype=None):
+def deep(activation=None, units="linear", seed=0, dtype=None, scores="float32"):
     """4 inputs, two hidden vectors of 5 and of 6, scores of 3 classes."""
     keras.utils.set_random_seed(seed)
     layers = [
         keras.layers.Dense(5, units, name="first", dtype=dtype),
         keras.layers.Dense(6, units, name="second", dtype=dtype),
-        keras.layers.Dense(3, activation, name="scores", dtype="float32"),
+        keras.layers.Dense(3, activation, name="scores", dtype=scores),
     ]
     return keras.Sequential([keras.Input((4,)), *layers], name="deep")
 
@@ -224,3 +224,6 @@ def test_half_precision():
     distiller = compiled(model)
     assert isinstance(distiller.optimizer, keras.optimizers.LossScaleOptimizer)
     assert np.isfinite(distiller.fit(x, y, verbose=0).history["first_feature_loss"][0])
+    low = SelfDistiller(deep(dtype="mixed_bfloat16", scores="mixed_bfloat16"), ["first"])
+    assert {weight.dtype for weight in low.heads["first"].weights} == {"float32"}
+    assert {each.dtype for each in low(x).values()} == {low(x)["deepest"].dtype}

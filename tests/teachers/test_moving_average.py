@@ -121,11 +121,14 @@ def test_momentum_one_leaves_the_teacher_and_zero_takes_the_student():
     assert_same_weights(same.teacher.model, same.student)
 
 
-def test_it_is_frozen_and_the_student_stays_an_ordinary_model():
-    model = made(net(), compiled=EAGER)
+def test_average_and_student_stay_ordinary_models():
+    student = net()
+    student.layers[-1].trainable = False
+    model = made(student, compiled=EAGER)
     names = [weight.path for weight in model.student.weights]
     fit(model, epochs=1)
-    assert model.teacher.trainable_weights == []
+    flags = [[layer.trainable for layer in each.layers] for each in (model.teacher.model, student)]
+    assert flags[0] == flags[1]
     assert [weight.path for weight in model.student.weights] == names
     assert len(model.trainable_variables) == len(model.student.trainable_variables)
 
@@ -189,6 +192,14 @@ def test_half_precision_is_averaged_in_float32(policy):
     teacher.follow(student)
     for new, old in zip(numbers(teacher.model), before, strict=True):
         np.testing.assert_allclose(new - old, 1e-3, rtol=1e-2)  # bfloat16 would not have moved
+
+
+def test_each_layer_keeps_the_precision_that_it_computes_in():
+    layers = [keras.layers.Dense(2, dtype=dtype) for dtype in ("bfloat16", "float32")]
+    student = keras.Sequential([keras.Input((2,)), *layers])
+    average = MovingAverage(student).model
+    assert [layer.compute_dtype for layer in average.layers] == ["bfloat16", "float32"]
+    assert {weight.dtype for weight in average.weights} == {"float32"}
 
 
 def test_labels_of_some_and_other_views_for_the_teacher():
