@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.checks import check_flag
 from keras_kd.distiller import Distiller
 from keras_kd.schemes.dense_distiller import DenseDistiller
@@ -26,6 +25,7 @@ from keras_kd.schemes.fit_arguments import (
 )
 from keras_kd.schemes.sequence_result import SequenceResult
 from keras_kd.schemes.training import Training, run
+from keras_kd.schemes.training_folder import known_teacher
 
 
 def assistant_chain(
@@ -100,7 +100,7 @@ def assistant_chain(
         "compile": plain(compiled()),
         "fit": plain_fit(fit),
         "densely": densely,
-        "teacher": None if folder is None else model_digest(models[0]),
+        "teacher": known_teacher(folder, models[0]),
     }
     trainings = []
     for number, student in enumerate(models[1:], 1):

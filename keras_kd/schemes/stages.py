@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_models
 from keras_kd.schemes.fit_arguments import (
@@ -27,6 +26,7 @@ from keras_kd.schemes.sequence_result import SequenceResult
 from keras_kd.schemes.stage import Stage
 from keras_kd.schemes.trainable import Trainable
 from keras_kd.schemes.training import Training, run
+from keras_kd.schemes.training_folder import known_teacher
 
 
 def stages(
@@ -71,7 +71,9 @@ def stages(
             its config for each stage, or a function that returns them anew.
         distiller: Settings of the `Distiller` that all stages share.
         folder: Where finished stages and the last whole epoch are kept. With the same arguments
-            again, what is finished is loaded and what was stopped goes on. None keeps nothing.
+            again, what is finished is loaded and what was stopped goes on. None keeps nothing. A
+            teacher that follows the student, such as `teachers.MovingAverage`, is not kept, and a
+            folder refused with it.
         **fit: What `fit` takes for each stage, but for `epochs`. The epochs' numbers go on from
             stage to stage, for callbacks too. `callbacks` may be a function of a stage's name that
             returns new ones. With `verbose=0` nothing is printed.
@@ -83,7 +85,7 @@ def stages(
     Raises:
         TypeError, ValueError: Before the first step, if there are no stages, two have one name, a
             layer does not exist, nothing would train or there is nothing to learn from in one of
-            them, or the folder belongs to another training.
+            them, or the folder belongs to another training or would have to keep the teacher.
 
     Example:
 
@@ -113,7 +115,7 @@ def stages(
     trainable, known = Trainable(student), {}
     callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
     if folder is not None:
-        known = {"teacher": teacher and model_digest(teacher), "model": size_of(student)}
+        known = {"teacher": known_teacher(folder, teacher), "model": size_of(student)}
     trainings, first = [], 0
     for part in parts:
         data = (x, y) if part.x is None else (part.x, part.y)

@@ -8,7 +8,9 @@ import keras
 from keras import ops
 
 from keras_kd.aside import save_aside
+from keras_kd.cache.fingerprints import model_digest
 from keras_kd.checks import local_path
+from keras_kd.distiller.followed_model import follows
 from keras_kd.losses.distillation_loss import snake_case
 
 _FILE = "sequence.json"
@@ -90,6 +92,25 @@ class TrainingFolder:
     def _path(self, number, suffix):
         name = re.sub(r"[^\w.+-]", "_", _known_as(self._trainings[number]))
         return self.folder / f"{number + 1}_{name}{suffix}"
+
+
+def known_teacher(folder, teacher):
+    """Returns what a folder knows a teacher by; None if there is no folder or no teacher.
+
+    Raises:
+        ValueError: If the teacher follows the student: it trains, too, and a folder keeps the
+            trained model alone, so that the next training would begin with another teacher.
+    """
+    if folder is None or teacher is None:
+        return None
+    if follows(teacher):
+        raise ValueError(
+            "A `folder` keeps the student and not a teacher that moves after it, which would begin "
+            "again as it is now when the trainings go on: take folder=None, or a teacher that "
+            f"stays. Received: teacher '{teacher.name}' of class {type(teacher).__name__}, "
+            f"folder='{folder}'"
+        )
+    return model_digest(teacher)
 
 
 def _known_as(training):

@@ -10,6 +10,7 @@ from keras_kd import Distiller
 from keras_kd.callbacks import AlphaScheduler
 from keras_kd.losses import FitNetLoss
 from keras_kd.schemes import Stage, stages
+from keras_kd.teachers import MovingAverage
 
 pytestmark = pytest.mark.core
 
@@ -205,6 +206,19 @@ def test_what_is_wrong_is_told_before_the_first_step(parts, given, told):
     assert all(layer.trainable for layer in student.layers)
     for one, other in zip(student.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.alike
+def test_a_folder_keeps_no_teacher_that_moves(tmp_path):
+    student = named("student")
+    mean = MovingAverage(student, momentum=0.5)
+    given = {"compile": compiled, **FIT}
+    stages(student, mean, [Stage("a", 1), Stage("b", 1)], X, Y, **given)
+    assert np.abs(mean.model.get_weights()[0] - student.get_weights()[0]).max() > 0
+    folder = tmp_path / "stages"
+    with pytest.raises(ValueError, match=r"moves after it.*of class MovingAverage"):
+        stages(student, mean, [Stage("a", 1)], X, Y, folder=folder, **given)
+    assert not folder.exists()
 
 
 @pytest.mark.alike
