@@ -162,6 +162,39 @@ def test_what_is_trainable_is_put_back():
     assert flags() == before
 
 
+class Scaled(keras.Model):
+    """Two layers, and between them weights of the model's own."""
+
+    def __init__(self):
+        super().__init__(name="scaled")
+        self.hidden = keras.layers.Dense(5, name="hidden")
+        self.scores = keras.layers.Dense(3, name="scores")
+        self.scale = self.add_weight(shape=(5,), initializer="ones", name="scale")
+        self.shift = self.add_weight(shape=(5,), initializer="ones", name="shift")
+
+    def call(self, inputs):
+        return self.scores(self.hidden(inputs) * self.scale + self.shift)
+
+
+@pytest.mark.alike
+def test_weights_of_the_layers_around_stay_frozen():
+    inner = Scaled()
+    student = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(3, name="top")])
+    inner.shift.trainable = False
+    flags = [weight.trainable for weight in student.weights]
+    weights, start = Weights(), {w.path: np.array(w) for w in student.weights}
+    parts = [Stage("hidden", 1, trainable="hidden"), Stage("block", 1, trainable="scaled")]
+    run(student, parts, callbacks=[weights])
+    first, second = weights.of_epoch.values()
+    for before, after, wanted in (
+        (start, first, {"hidden"}),
+        (first, second, {"hidden", "scores", "scale"}),
+    ):
+        paths = [path.removesuffix("/kernel").removesuffix("/bias") for path in moved(before, after)]
+        assert {path.split("/")[-1] for path in paths} == wanted
+    assert [weight.trainable for weight in student.weights] == flags
+
+
 @pytest.mark.alike
 def test_a_folder_of_other_stages_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
