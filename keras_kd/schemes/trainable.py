@@ -51,8 +51,8 @@ class Trainable:
         for layer in self._layers():  # a layer tells those inside, if not in models of every kind
             layer.trainable = id(layer) in trains
         # A holder must say that it trains, or nothing inside does; what is its own is not wanted.
-        others = [each for layer in holders if id(layer) not in kept for each in _own_weights(layer)]
-        for weight in [*self._frozen, *others]:
+        around = [layer for layer in holders if id(layer) not in kept]
+        for weight in [*self._frozen, *(w for layer in around for w in _own_weights(layer))]:
             weight.trainable = False
         if not self.model.trainable_weights:
             raise ValueError(
