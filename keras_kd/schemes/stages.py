@@ -75,7 +75,9 @@ def stages(
             teacher that follows the student, such as `teachers.MovingAverage`, is not kept, and a
             folder refused with it.
         **fit: What `fit` takes for each stage, but for `epochs`. The epochs' numbers go on from
-            stage to stage, for callbacks too. `callbacks` may be a function of a stage's name that
+            stage to stage, for callbacks too. `sample_weight` and `validation_split` belong to `x`:
+            with them no stage has data of its own. All else holds for each stage, whatever its
+            data, `steps_per_epoch` too. `callbacks` may be a function of a stage's name that
             returns new ones. With `verbose=0` nothing is printed.
 
     Returns:
@@ -85,7 +87,8 @@ def stages(
     Raises:
         TypeError, ValueError: Before the first step, if there are no stages, two have one name, a
             layer does not exist, nothing would train or there is nothing to learn from in one of
-            them, or the folder belongs to another training or would have to keep the teacher.
+            them, one with data of its own would take weights of others, or the folder belongs to
+            another training or would have to keep the teacher.
 
     Example:
 
@@ -112,6 +115,7 @@ def stages(
         raise TypeError(
             f"Each stage has its own epochs: Stage(name, epochs). Received: epochs={fit['epochs']}"
         )
+    _check_beside(parts, fit)
     trainable, known = Trainable(student), {}
     callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
     if folder is not None:
@@ -184,6 +188,19 @@ def _checked(stages):
             )
     check_names([stage.name for stage in stages], "stage")
     return list(stages)
+
+
+def _check_beside(stages, fit):
+    """Raises a ValueError if a stage would get what belongs to the data of others."""
+    given = ["sample_weight"] if fit.get("sample_weight") is not None else []
+    given += ["validation_split"] if fit.get("validation_split") else []
+    own = [stage.name for stage in stages if stage.x is not None]
+    if given and own:
+        raise ValueError(
+            "`sample_weight` and `validation_split` belong to the `x` of `stages`, and not to that "
+            "of a stage: let weights travel with the data, as a tf.data.Dataset of (x, y, weight), "
+            f"and give `validation_data`. Received: {given}, stages with an `x` of their own: {own}"
+        )
 
 
 def _check_learns(stage, settings, x, y):
