@@ -152,7 +152,10 @@ def callbacks_of(given: Any, name: str, trainings: int) -> list[keras.callbacks.
 
 
 def plain(value: Any) -> Any:
-    """Returns what of an argument can be compared with that of another day, for a JSON file."""
+    """Returns what of an argument can be compared with that of another day, for a JSON file.
+
+    Functions, and objects of other classes than Keras' own, are known by their names alone.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):

@@ -71,7 +71,8 @@ def stages(
             its config for each stage, or a function that returns them anew.
         distiller: Settings of the `Distiller` that all stages share.
         folder: Where finished stages and the last whole epoch are kept. With the same arguments
-            again, what is finished is loaded and what was stopped goes on. None keeps nothing. A
+            again, what is finished is loaded and what was stopped goes on. None keeps nothing. What
+            trains is known by the weights, functions among the arguments by their names alone. A
             teacher that follows the student, such as `teachers.MovingAverage`, is not kept, and a
             folder refused with it.
         **fit: What `fit` takes for each stage, but for `epochs`. The epochs' numbers go on from
@@ -134,7 +135,12 @@ def stages(
                 make=make,
                 fit={**given, "initial_epoch": first},
                 said=f"{part.epochs} epoch{'s' * (part.epochs > 1)}",
-                settings={**known, **_plain(part, own, compiled), "fit": plain_fit(given)},
+                settings={
+                    **known,
+                    **_plain(part, own, compiled),
+                    "trainable": trainable.places(part.trainable),
+                    "fit": plain_fit(given),
+                },
             )
         )
         first += part.epochs
@@ -165,11 +171,9 @@ def _compile_of(part, compiled):
 
 def _plain(part, settings, compiled):
     """What a folder knows a stage by."""
-    trainable = part.trainable
     return {
         "distiller": plain(settings),
         "compile": plain(_compile_of(part, compiled)),
-        "trainable": sorted(trainable) if isinstance(trainable, set) else plain(trainable),
         "own_data": part.x is not None,
     }
 

@@ -60,6 +60,16 @@ class Trainable:
                 f"Received: trainable={wanted!r}. Available: {list(layer_paths(self.model))}"
             )
 
+    def places(self, wanted):
+        """Returns the weights that would train, by their places in the model and their names."""
+        # Paths hold numbers that Keras gives over the whole program: not the same on another day.
+        try:
+            self.only(wanted)
+            weights = enumerate(self.model.weights)
+            return [f"{place} {each.name}" for place, each in weights if each.trainable]
+        finally:
+            self.restore()
+
     def _layers(self):
         """The model and all layers inside it, outer layers first."""
         return [self.model, *layer_paths(self.model).values()]

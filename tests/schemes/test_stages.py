@@ -201,10 +201,13 @@ def test_weights_of_the_layers_around_stay_frozen():
 def test_a_folder_of_other_stages_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(named("a"), [Stage("a", 1)], callbacks=killed("a", 0), folder=tmp_path)
+    again = Stage("a", 1, trainable=lambda layer: True)  # the same by another word
+    with pytest.raises(KeyboardInterrupt):
+        run(named("a"), [again], callbacks=killed("a", 0), folder=tmp_path)
     others = {
         "trainings": Stage("b", 1),
         "fit=": Stage("a", 2),
-        "trainable=": Stage("a", 1, trainable="hidden"),
+        "trainable=": Stage("a", 1, trainable=lambda layer: layer.name == "hidden"),
         "compile=": Stage("a", 1, learning_rate=0.5),
         "distiller=": Stage("a", 1, alpha=0.5),
     }
