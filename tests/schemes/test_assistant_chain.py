@@ -10,7 +10,7 @@ from sequences import FIT, X, Y, adam, compiled, killed, named
 from variants import first_of
 
 from keras_kd import Distiller
-from keras_kd.callbacks import LossWeightScheduler
+from keras_kd.callbacks import LossWeightScheduler, StudentCheckpoint, TeacherRoute
 from keras_kd.losses import DKDLoss, FitNetLoss
 from keras_kd.schemes import assistant_chain
 
@@ -196,18 +196,23 @@ def test_it_takes_what_fit_takes(tmp_path):
 @pytest.mark.alike
 def test_callbacks_come_in_a_list_or_by_name(tmp_path):
     def files(name):
-        return [keras.callbacks.ModelCheckpoint(tmp_path / f"{name}.weights.h5", **weights)]
+        csv = keras.callbacks.CSVLogger(tmp_path / f"{name}.csv")
+        return [StudentCheckpoint(tmp_path / f"{name}.weights.h5", **weights), csv]
 
     weights = {"save_weights_only": True}
     assistant_chain(chain(), X, Y, compile=compiled, callbacks=files, **FIT)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "middle.csv",
         "middle.weights.h5",
+        "small.csv",
         "small.weights.h5",
     ]
     seen = []
+    whole = keras.callbacks.CSVLogger(tmp_path / "all.csv", append=True)
     watching = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
-    assistant_chain(chain(), X, Y, compile=compiled, callbacks=[watching], epochs=2, **FIT)
+    assistant_chain(chain(), X, Y, compile=compiled, callbacks=[watching, whole], epochs=2, **FIT)
     assert seen == [0, 1, 0, 1]
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 5  # a head, and the epochs
 
 
 @pytest.mark.alike
@@ -240,7 +245,9 @@ WRONG = [
     (lambda: {"compile": "adam"}, "compile='adam'"),
     (lambda: {"compile": lambda: "adam"}, "compile='adam'"),
     (lambda: {"callbacks": "early"}, "callbacks='early'"),
-    (lambda: {"callbacks": [keras.callbacks.ModelCheckpoint("a.keras")]}, "the same files"),
+    (lambda: {"callbacks": [keras.callbacks.ModelCheckpoint("a.keras")]}, "StudentCheckpoint"),
+    (lambda: {"callbacks": [keras.callbacks.CSVLogger("a.csv")]}, "the same files.*CSVLogger"),
+    (lambda: {"callbacks": [TeacherRoute("way", every=1)]}, "the same files.*TeacherRoute"),
     (lambda: {"x": (batch for batch in [(X, Y)]), "y": None}, "use up a generator"),
     (lambda: {"densely": "yes"}, "densely='yes'"),
     (lambda: {"densely": True, "distiller": {"kd_loss": None}}, "kd_loss=None"),

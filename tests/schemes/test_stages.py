@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from models_for_tests import assert_same_weights, normalized_net
+from models_for_tests import assert_same_weights, normalized_net, sgd
 from sequences import FIT, X, Y, adam, compiled, killed, named
 
 from keras_kd import Distiller
@@ -105,6 +105,18 @@ def test_a_stage_may_have_unlabelled_data_and_the_next_labels():
     result = run(named("student"), parts)
     assert "student_loss" not in result.histories["unlabelled"]
     assert result.histories["labelled"]["student_loss"][0] > 0
+
+
+@pytest.mark.alike
+def test_a_scaled_optimizer_takes_a_stages_rate():
+    def scaled():
+        return {**compiled(), "optimizer": keras.optimizers.LossScaleOptimizer(sgd())}
+
+    results = [
+        run(named("student"), [Stage("slow", 1, learning_rate=0.01)], compile=each)
+        for each in (scaled, compiled)
+    ]
+    assert_same_weights(results[0].student, results[1].student, atol=1e-6)
 
 
 def test_the_epochs_go_on_and_name_their_stage():
