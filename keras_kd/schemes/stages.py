@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_models
 from keras_kd.schemes.fit_arguments import (
     Compile,
-    check_names,
     compile_arguments,
     distiller_arguments,
     fit_arguments,
@@ -24,6 +22,7 @@ from keras_kd.schemes.fit_arguments import (
 )
 from keras_kd.schemes.sequence_result import SequenceResult
 from keras_kd.schemes.stage import Stage
+from keras_kd.schemes.stage_checks import check_beside, check_learns, checked
 from keras_kd.schemes.trainable import Trainable
 from keras_kd.schemes.training import Training, run
 from keras_kd.schemes.training_folder import known_teacher
@@ -110,13 +109,13 @@ def stages(
     of Activation Boundaries", AAAI 2019 (AB).
     """
     check_models(student, teacher)
-    parts = _checked(stages)
+    parts = checked(stages)
     settings, compiled = distiller_arguments(distiller), compile_arguments(compile)
     if "epochs" in fit:
         raise TypeError(
             f"Each stage has its own epochs: Stage(name, epochs). Received: epochs={fit['epochs']}"
         )
-    _check_beside(parts, fit)
+    check_beside(parts, fit)
     trainable, known = Trainable(student), {}
     callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
     if folder is not None:
@@ -125,7 +124,7 @@ def stages(
     for part in parts:
         data = (x, y) if part.x is None else (part.x, part.y)
         own = {**settings, **part.distiller}
-        _check_learns(part, own, *data)
+        check_learns((student, teacher), part, own, _compile_of(part, compiled), data)
         given = fit_arguments({**fit, "epochs": first + part.epochs}, *data)
         make = _maker(teacher, part, own, compiled, trainable)
         trainings.append(
@@ -176,53 +175,3 @@ def _plain(part, settings, compiled):
         "compile": plain(_compile_of(part, compiled)),
         "own_data": part.x is not None,
     }
-
-
-def _checked(stages):
-    if not isinstance(stages, list | tuple) or not stages:
-        raise ValueError(
-            "`stages` must be a list of at least one keras_kd.schemes.Stage. "
-            f"Received: stages={stages!r}"
-        )
-    for number, stage in enumerate(stages):
-        if not isinstance(stage, Stage):
-            raise TypeError(
-                "`stages` must hold keras_kd.schemes.Stage objects. "
-                f"Received: stages[{number}]={stage!r}"
-            )
-    check_names([stage.name for stage in stages], "stage")
-    return list(stages)
-
-
-def _check_beside(stages, fit):
-    """Raises a ValueError if a stage would get what belongs to the data of others."""
-    given = ["sample_weight"] if fit.get("sample_weight") is not None else []
-    given += ["validation_split"] if fit.get("validation_split") else []
-    own = [stage.name for stage in stages if stage.x is not None]
-    if given and own:
-        raise ValueError(
-            "`sample_weight` and `validation_split` belong to the `x` of `stages`, and not to that "
-            "of a stage: let weights travel with the data, as a tf.data.Dataset of (x, y, weight), "
-            f"and give `validation_data`. Received: {given}, stages with an `x` of their own: {own}"
-        )
-
-
-def _check_learns(stage, settings, x, y):
-    """Raises a ValueError if a stage has no data, or no term that could teach."""
-    if x is None:
-        raise ValueError(
-            "A stage has nothing to train on: give `x` to all stages or to this one. "
-            f"Received: stage {stage.name!r} with x=None"
-        )
-    alpha = settings.get("alpha", 0.1)
-    says = settings.get("kd_loss", True) is not None and alpha != 1
-    if not alpha and not says and not settings.get("feature_losses"):
-        raise ValueError(
-            "A stage has nothing to learn from: give it labels (alpha above 0), a `kd_loss` or "
-            f"`feature_losses`. Received: stage {stage.name!r} with alpha={alpha}, kd_loss=None"
-        )
-    if alpha and y is None and all(isinstance(e, np.ndarray) for e in keras.tree.flatten(x)):
-        raise ValueError(
-            "A stage without labels learns from the teacher alone: set its alpha=0. "
-            f"Received: stage {stage.name!r} with alpha={alpha}, y=None"
-        )

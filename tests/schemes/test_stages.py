@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from models_for_tests import assert_same_weights, normalized_net, sgd
+from models_for_tests import assert_same_weights, inferred, normalized_net, sgd
 from sequences import FIT, X, Y, adam, compiled, killed, named
 
 from keras_kd import Distiller
@@ -242,6 +242,7 @@ WRONG = [
     (lambda: [Stage("a", 1), Stage("b", 1, trainable=3)], {}, "trainable=3"),
     (lambda: [Stage("a", 1, alpha=0.0, kd_loss=None)], {}, "nothing to learn from"),
     (lambda: [Stage("a", 1), Stage("b", 1, x=X)], {}, "stage 'b' with alpha=0.1, y=None"),
+    (lambda: [Stage("a", 1), Stage("b", 1, compile={"loss": None})], {}, "alpha=0.1, loss=None"),
     (lambda: [Stage("a", 1)], {"epochs": 3}, "epochs=3"),
     (lambda: [Stage("a", 1, x=X, y=Y)], {"sample_weight": np.ones(12)}, r"\['sample_weight'\]"),
     (lambda: [Stage("a", 1, x=X, y=Y)], {"validation_split": 0.5}, r"their own: \['a'\]"),
@@ -258,6 +259,19 @@ def test_what_is_wrong_is_told_before_the_first_step(parts, given, told):
     assert all(layer.trainable for layer in student.layers)
     for one, other in zip(student.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.alike
+def test_without_a_teacher_the_data_carry_what_it_says():
+    parts = [Stage("labels", 1, **LABELS), Stage("carried", 1, alpha=0.0)]
+    student, given = named("student"), {"compile": compiled, **FIT}
+    before = student.get_weights()
+    with pytest.raises(ValueError, match="stage 'carried' with teacher=None, x of type ndarray"):
+        stages(student, None, parts, X, Y, **given)
+    np.testing.assert_array_equal(student.get_weights()[0], before[0])
+    x = {"inputs": X, "teacher_outputs": inferred(teacher(), X)}
+    result = stages(student, None, parts, x, Y, **given)
+    assert result.histories["carried"]["kd_loss"][0] > 0
 
 
 @pytest.mark.alike
