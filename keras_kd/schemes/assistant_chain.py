@@ -12,6 +12,7 @@ import keras
 
 from keras_kd.checks import check_flag
 from keras_kd.distiller import Distiller
+from keras_kd.distiller.argument_checks import check_apart
 from keras_kd.schemes.dense_distiller import DenseDistiller
 from keras_kd.schemes.fit_arguments import (
     Compile,
@@ -70,8 +71,8 @@ def assistant_chain(
 
     Raises:
         TypeError, ValueError: Before the first step, if there are fewer than two models, one is not
-            built, two have one name, their outputs cannot be compared, or the folder belongs to
-            other trainings.
+            built, two have one name or share what trains, their outputs cannot be compared, or the
+            folder belongs to other trainings.
 
     Example:
 
@@ -151,6 +152,8 @@ def _checked(models):
                 f"give it a keras.Input. Received: models[{number}]='{model.name}', built=False"
             )
     check_names([model.name for model in models], "model")
+    for larger, smaller in itertools.combinations(models, 2):  # not neighbours alone
+        check_apart(smaller, larger)
     for teacher, student in itertools.pairwise(models):
         if student.count_params() > teacher.count_params():
             warnings.warn(

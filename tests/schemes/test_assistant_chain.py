@@ -231,7 +231,14 @@ def test_an_assistant_that_is_larger_than_its_teacher_is_warned_of():
         )
 
 
+def sharing():
+    """A chain whose last model trains a layer of the first."""
+    large, middle, _ = chain()
+    return [large, middle, keras.Model(large.input, large.output, name="small")]
+
+
 WRONG = [
+    (lambda: {"models": sharing()}, "student 'small', teacher 'large', 4 shared variables"),
     (lambda: {"models": chain()[:1]}, "at least two models"),
     (lambda: {"models": [*chain(), "small.keras"]}, r"models\[3\]='small.keras'"),
     (lambda: {"models": [*chain(), keras.Sequential([keras.layers.Dense(3)])]}, "not built"),
