@@ -20,7 +20,7 @@ class TrainingFolder:
     """What is finished of a sequence, and the last whole epoch of what is not.
 
     ```
-    sequence.json          what the folder belongs to
+    sequence.json          what the folder belongs to, and a seed
     1_assistant.weights.h5 a finished training's model
     1_assistant.json       its epochs; written last
     2_student.unfinished/  a running training's epochs, and Keras' backup
@@ -43,13 +43,17 @@ class TrainingFolder:
         file = self.folder / _FILE
         if file.exists():
             found = json.loads(file.read_text(encoding="utf-8"))
+            found.pop("seed", None)
             _compare(found, _as_read(self._content), self.folder)
 
-    def begin(self):
-        """Makes the folder this sequence's."""
-        if not (self.folder / _FILE).exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self.folder / _FILE, self._content)
+    def begin(self, seed):
+        """Makes the folder this sequence's; returns the seed that it has noted, at first `seed`."""
+        file = self.folder / _FILE
+        if file.exists():
+            return json.loads(file.read_text(encoding="utf-8"))["seed"]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(file, {**self._content, "seed": seed})
+        return seed
 
     def load(self, number):
         """Returns a finished training's epochs and gives its model its weights, or None."""

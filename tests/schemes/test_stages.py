@@ -1,5 +1,6 @@
 """Trainings in stages."""
 
+import random
 import re
 
 import keras
@@ -142,6 +143,23 @@ def test_stages_that_were_stopped_end_as_those_that_were_not(tmp_path):
     assert_same_weights(result.student, whole.student, atol=1e-6)
     for metric, values in whole.histories["distil"].items():
         np.testing.assert_allclose(result.histories["distil"][metric], values, rtol=1e-5)
+
+
+@pytest.mark.alike
+def test_a_projector_that_had_not_begun_begins_as_it_would_have(tmp_path):
+    def began(seed, **given):
+        student, larger = named("student"), teacher()
+        random.seed(seed)
+        parts = [Stage("hint", 1, **HINT), Stage("again", 1, **HINT)]
+        return stages(student, larger, parts, X, Y, compile=compiled, **FIT, **given)
+
+    whole = began(5)
+    with pytest.raises(KeyboardInterrupt):
+        began(5, callbacks=killed("again", 1), folder=tmp_path)
+    result = began(6, folder=tmp_path)
+    assert_same_weights(result.student, whole.student, atol=1e-6)
+    (before,), (after,) = whole.epochs["again"], result.epochs["again"]
+    assert after == pytest.approx(before, rel=1e-5)
 
 
 @pytest.mark.alike
