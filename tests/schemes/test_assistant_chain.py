@@ -97,6 +97,23 @@ def test_densely_terms_and_layers_go_by_their_teachers_names():
     assert result.histories["small"]["fit_net_loss"][0] > 0
 
 
+@pytest.mark.alike
+def test_densely_a_checkpoint_holds_all_that_teach(tmp_path):
+    def files(name):
+        return [keras.callbacks.ModelCheckpoint(tmp_path / f"{name}.keras")]
+
+    hint = FitNetLoss(weight=0.1, layers={"hidden": "large/hidden"})
+    settings, models = {**SETTINGS, "feature_losses": [hint]}, chain()
+    given = {"compile": compiled, "densely": True, "distiller": settings, **FIT}
+    assistant_chain(models, X, Y, callbacks=files, **given)
+    loaded = keras.saving.load_model(tmp_path / "small.keras")
+    assert_same_weights(loaded.student, models[2], atol=0)
+    assert list(loaded.term_weights) == ["kd_loss_large", "kd_loss_middle", "fit_net_loss"]
+    said, ours = [inferred(model, X) for model in models[:2]], inferred(models[2], X)
+    terms = np.mean([kd(each, ours, 2.0).mean() for each in said])
+    np.testing.assert_allclose(loaded.fit(X, Y, **FIT).history["kd_loss"], [terms], rtol=1e-5)
+
+
 def test_the_first_model_stays_as_it_was():
     models = chain()[:2]
     before = models[0].get_weights()
