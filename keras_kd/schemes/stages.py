@@ -48,8 +48,9 @@ def stages(
     frozen BatchNormalization normalises with its statistics and leaves them, as in Keras. At the
     end, also of a training that is broken off, what is `trainable` is as it was.
 
-    FitNets, for one, are a hint and then distillation; a feature loss alone and then the labels
-    alone are AB and FSP as published:
+    FitNets, for one, are a hint and then distillation. FSP is a feature loss and then the labels;
+    AB is a feature loss and then KD or the labels (its authors' code has a branch for each: KD
+    alone at T = 3, and the labels alone).
 
     ```python
     FITNETS = [
