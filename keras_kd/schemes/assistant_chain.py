@@ -64,7 +64,8 @@ def assistant_chain(
         **fit: What `fit` takes for each training, such as `epochs`, `batch_size`,
             `validation_data`. `callbacks` may be a function of a training's name that returns new
             ones; a list is given to every training, whose callbacks begin afresh as in any second
-            `fit`. With `verbose=0` nothing is printed.
+            `fit`: those that would write to the same files are refused in it. With `verbose=0`
+            nothing is printed.
 
     Returns:
         A `SequenceResult`, by the names of all models but the first.
