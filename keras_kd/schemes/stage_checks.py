@@ -71,9 +71,7 @@ def check_learns(models, stage, settings, compiled, data):
 
 def _check_labels(student, stage, alpha, compiled, data):
     """Raises if a stage is to learn from labels that it does not have, or has no loss for."""
-    x, y = data
-    is_whole = all(isinstance(each, np.ndarray) for each in keras.tree.flatten(x))
-    if y is None and is_whole and getattr(student, "preprocessor", None) is None:  # it may make `y`
+    if _is_unlabelled(student, *data) and not student.losses:
         raise ValueError(
             "A stage without labels learns from the teacher alone: set its alpha=0. "
             f"Received: stage {stage.name!r} with alpha={alpha}, y=None"
@@ -86,9 +84,19 @@ def _check_labels(student, stage, alpha, compiled, data):
         )
 
 
+def _is_unlabelled(student, x, y):
+    """Whether data, as far as they can be looked at, hold no labels."""
+    if y is not None or getattr(student, "preprocessor", None) is not None:  # which may make them
+        return False
+    if hasattr(x, "element_spec"):  # of a tf.data.Dataset
+        return not isinstance(x.element_spec, tuple) or len(x.element_spec) < 2
+    return all(isinstance(each, np.ndarray) for each in keras.tree.flatten(x))
+
+
 def _check_carried(student, stage, x):
     """Raises if no teacher runs and the data, as far as they can be looked at, stand for none."""
-    batch, spec = batch_in(x), input_spec(student)
+    arrays = isinstance(x, list | tuple) and all(hasattr(each, "shape") for each in x)
+    batch, spec = x if arrays else batch_in(x), input_spec(student)
     names = set(spec) if isinstance(spec, dict) else set()
     if batch is None or "teacher_outputs" in unpack(batch, names, has_teacher=False):
         return

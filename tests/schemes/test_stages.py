@@ -246,6 +246,12 @@ def test_a_folder_of_other_stages_is_refused(tmp_path):
             run(named("a"), [stage], folder=tmp_path)
 
 
+def unlabelled():
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(X).batch(12)
+
+
 WRONG = [
     (lambda: [], {}, r"stages=\[\]"),
     (lambda: ["hint"], {}, r"stages\[0\]='hint'"),
@@ -260,6 +266,7 @@ WRONG = [
     (lambda: [Stage("a", 1), Stage("b", 1, trainable=3)], {}, "trainable=3"),
     (lambda: [Stage("a", 1, alpha=0.0, kd_loss=None)], {}, "nothing to learn from"),
     (lambda: [Stage("a", 1), Stage("b", 1, x=X)], {}, "stage 'b' with alpha=0.1, y=None"),
+    (lambda: [Stage("a", 1), Stage("b", 1, x=unlabelled())], {}, "stage 'b'.*y=None"),
     (lambda: [Stage("a", 1), Stage("b", 1, compile={"loss": None})], {}, "alpha=0.1, loss=None"),
     (lambda: [Stage("a", 1)], {"epochs": 3}, "epochs=3"),
     (lambda: [Stage("a", 1, x=X, y=Y)], {"sample_weight": np.ones(12)}, r"\['sample_weight'\]"),
