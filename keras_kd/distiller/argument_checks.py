@@ -79,6 +79,12 @@ def check_models(student, teacher):
             )
     if teacher is None:
         return
+    check_apart(student, teacher)
+    check_inputs_alike(student, teacher)
+
+
+def check_apart(student, teacher):
+    """Raises if training the student would change the teacher."""
     shared = {id(v) for v in student.trainable_variables} & {id(v) for v in teacher.variables}
     if teacher is student or shared:
         raise ValueError(
@@ -86,7 +92,6 @@ def check_models(student, teacher):
             f"other. Received: student '{student.name}', teacher '{teacher.name}', "
             f"{len(shared)} shared variables"
         )
-    check_inputs_alike(student, teacher)
 
 
 def check_unshared(student, teacher):

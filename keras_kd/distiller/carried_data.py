@@ -38,15 +38,8 @@ def features_in(data, input_names):
     Raises:
         ValueError: If there is no batch to look at.
     """
-    if hasattr(data, "element_spec"):  # of a tf.data.Dataset
-        x = _x_of(data.element_spec)
-    elif isinstance(data, keras.utils.PyDataset):
-        if data.num_batches == 0:
-            raise ValueError(NO_BATCH)
-        x = _x_of(data[0])
-    elif isinstance(data, dict) or hasattr(data, "shape"):
-        x = data
-    else:
+    x = batch_in(data)
+    if x is None:
         return None
     values = unpack(x, input_names, has_teacher=False).get("teacher_features", {})
     shapes = [_shape(leaf) for leaf in keras.tree.flatten(values)]
@@ -54,6 +47,27 @@ def features_in(data, input_names):
         return None
     symbols = [keras.KerasTensor((None, *shape[1:]), "float32") for shape in shapes]
     return CarriedFeatures(keras.tree.pack_sequence_as(values, symbols))
+
+
+def batch_in(data):
+    """Returns `x` as a batch of the data has it, or what tells its shapes.
+
+    Args:
+        data: As for `features_in`, none of which is used up.
+
+    Returns:
+        Arrays or specifications in the structure of `x`, or None if the data cannot be looked at.
+
+    Raises:
+        ValueError: If there is no batch to look at.
+    """
+    if hasattr(data, "element_spec"):  # of a tf.data.Dataset
+        return _x_of(data.element_spec)
+    if isinstance(data, keras.utils.PyDataset):
+        if data.num_batches == 0:
+            raise ValueError(NO_BATCH)
+        return _x_of(data[0])
+    return data if isinstance(data, dict) or hasattr(data, "shape") else None
 
 
 def _x_of(element):

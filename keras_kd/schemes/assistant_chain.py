@@ -10,9 +10,9 @@ from typing import Any
 
 import keras
 
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.checks import check_flag
 from keras_kd.distiller import Distiller
+from keras_kd.distiller.argument_checks import check_apart
 from keras_kd.schemes.dense_distiller import DenseDistiller
 from keras_kd.schemes.fit_arguments import (
     Compile,
@@ -26,6 +26,7 @@ from keras_kd.schemes.fit_arguments import (
 )
 from keras_kd.schemes.sequence_result import SequenceResult
 from keras_kd.schemes.training import Training, run
+from keras_kd.schemes.training_folder import known_teacher
 
 
 def assistant_chain(
@@ -63,15 +64,16 @@ def assistant_chain(
         **fit: What `fit` takes for each training, such as `epochs`, `batch_size`,
             `validation_data`. `callbacks` may be a function of a training's name that returns new
             ones; a list is given to every training, whose callbacks begin afresh as in any second
-            `fit`. With `verbose=0` nothing is printed.
+            `fit`: those that would write to the same files are refused in it. With `verbose=0`
+            nothing is printed.
 
     Returns:
         A `SequenceResult`, by the names of all models but the first.
 
     Raises:
         TypeError, ValueError: Before the first step, if there are fewer than two models, one is not
-            built, two have one name, their outputs cannot be compared, or the folder belongs to
-            other trainings.
+            built, two have one name or share what trains, their outputs cannot be compared, or the
+            folder belongs to other trainings.
 
     Example:
 
@@ -100,7 +102,7 @@ def assistant_chain(
         "compile": plain(compiled()),
         "fit": plain_fit(fit),
         "densely": densely,
-        "teacher": None if folder is None else model_digest(models[0]),
+        "teacher": known_teacher(folder, models[0]),
     }
     trainings = []
     for number, student in enumerate(models[1:], 1):
@@ -151,6 +153,8 @@ def _checked(models):
                 f"give it a keras.Input. Received: models[{number}]='{model.name}', built=False"
             )
     check_names([model.name for model in models], "model")
+    for larger, smaller in itertools.combinations(models, 2):  # not neighbours alone
+        check_apart(smaller, larger)
     for teacher, student in itertools.pairwise(models):
         if student.count_params() > teacher.count_params():
             warnings.warn(

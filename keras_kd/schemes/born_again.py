@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.checks import check_takes, check_whole_number
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_models
@@ -25,6 +24,7 @@ from keras_kd.schemes.fit_arguments import (
 )
 from keras_kd.schemes.sequence_result import SequenceResult
 from keras_kd.schemes.training import Training, run
+from keras_kd.schemes.training_folder import known_teacher
 from keras_kd.teachers import Ensemble
 
 
@@ -125,7 +125,7 @@ def born_again(
         "distiller": plain(settings),
         "compile": plain(compiled()),
         "fit": plain_fit(fit),
-        "teacher": None if folder is None or teacher is None else model_digest(teacher),
+        "teacher": known_teacher(folder, teacher),
     }
     trainings, before = [], teacher
     for number, model in enumerate(models, first):

@@ -45,6 +45,7 @@ class SideBySide(keras.Model):
         return cls(**with_parts(config, ["models"], custom_objects))
 
 
+@keras.saving.register_keras_serializable(package="keras_kd")
 class DenseDistiller(Distiller):
     """A Distiller whose KD term is the mean of one term for each teacher.
 
@@ -96,7 +97,22 @@ class DenseDistiller(Distiller):
             term.name = f"kd_loss_{teacher.name}"
             self.output_terms.append(term)
         self.output_terms[0].name = f"kd_loss_{teachers[0].name}"
+        self._untracked.kd_loss = kd_loss
         join_training(self)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, alpha and temperature as they are now."""
+        config = super().get_config()
+        del config["teacher"]
+        teachers = self._untracked.teacher.models
+        return {**config, "teachers": [uncompiled_config(each) for each in teachers]}
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Makes the Distiller that `get_config` described."""
+        return super().from_config(with_parts(config, ["teachers"], custom_objects))
 
 
 def _share(loss, number, teachers):

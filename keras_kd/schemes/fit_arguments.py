@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
+from keras_kd.callbacks import TeacherRoute
 from keras_kd.checks import check_takes, check_whole_number
 from keras_kd.distiller import Distiller
 from keras_kd.features.layer_tree import layer_paths, nearest
@@ -59,8 +60,16 @@ def with_rate(arguments: dict[str, Any], learning_rate: Any) -> dict[str, Any]:
     if learning_rate is None:
         return arguments
     optimizer = keras.optimizers.get(arguments.get("optimizer", "rmsprop"))
-    config = {**optimizer.get_config(), "learning_rate": learning_rate}
-    return {**arguments, "optimizer": type(optimizer).from_config(config)}
+    return {**arguments, "optimizer": _at_rate(optimizer, learning_rate)}
+
+
+def _at_rate(optimizer, learning_rate):
+    """The same optimizer, new, with that learning rate."""
+    config = optimizer.get_config()
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):  # which has none of its own
+        inner = _at_rate(optimizer.inner_optimizer, learning_rate)
+        return type(optimizer)(**{**config, "inner_optimizer": inner})
+    return type(optimizer).from_config({**config, "learning_rate": learning_rate})
 
 
 def distiller_arguments(given: Mapping[str, Any] | None, name: str = "distiller") -> dict[str, Any]:
@@ -138,21 +147,31 @@ def callbacks_of(given: Any, name: str, trainings: int) -> list[keras.callbacks.
             "`callbacks` must be a list of callbacks, or a function that returns one, given the "
             f"name of a training. Received: callbacks={given!r}"
         )
-    files = (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore)
     for each in callbacks:
         if not isinstance(each, keras.callbacks.Callback):
             raise TypeError(f"`callbacks` must hold Keras callbacks. Received: {each!r}")
-        if isinstance(each, files) and trainings > 1 and not made_anew:
+        if _keeps_files(each) and trainings > 1 and not made_anew:
             raise ValueError(
                 "Every training would write to the same files: give a function of the training's "
-                "name, callbacks=lambda name: [ModelCheckpoint(f'{name}.keras')], and a `folder` "
+                "name, callbacks=lambda name: [StudentCheckpoint(f'{name}.keras')], and a `folder` "
                 f"to go on with what was stopped. Received: {type(each).__name__} in a list"
             )
     return list(callbacks)
 
 
+def _keeps_files(callback):
+    """Whether a callback's second training would spoil, or refuse, the files of the first."""
+    if isinstance(callback, keras.callbacks.CSVLogger):
+        return not callback.append
+    kinds = (keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore, TeacherRoute)
+    return isinstance(callback, kinds)
+
+
 def plain(value: Any) -> Any:
-    """Returns what of an argument can be compared with that of another day, for a JSON file."""
+    """Returns what of an argument can be compared with that of another day, for a JSON file.
+
+    Functions, and objects of other classes than Keras' own, are known by their names alone.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, np.generic):

@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.callbacks.teacher_route import route_files
 from keras_kd.checks import check_whole_number
 from keras_kd.distiller import Distiller
@@ -26,6 +25,7 @@ from keras_kd.schemes.fit_arguments import (
 )
 from keras_kd.schemes.sequence_result import SequenceResult
 from keras_kd.schemes.training import Training, run
+from keras_kd.schemes.training_folder import known_teacher
 
 
 def route(
@@ -98,7 +98,7 @@ def route(
             "distiller": plain(settings),
             "compile": plain(compiled()),
             "fit": plain_fit(given),
-            "teacher": None if folder is None else model_digest(_model(place)),
+            "teacher": known_teacher(folder, None if folder is None else _model(place)),
             "model": size_of(student),
         }
         trainings.append(

@@ -20,7 +20,8 @@ class Stage:
         name: Its name in results and files.
         epochs: How many, at least 1.
         trainable: The layers that train, with all they hold: names, paths, or a function that is
-            called with each layer that holds no others. The rest is frozen. None, the default,
+            called with each layer that holds no others. The rest is frozen, weights of their own of
+            the layers around them too; single weights that were frozen stay so. None, the default,
             trains what trained when `stages` was called.
         learning_rate: The optimizer's in this stage, a number or a schedule. None leaves it.
         compile: Keyword arguments of `compile` that replace the common ones, such as

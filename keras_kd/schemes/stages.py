@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_models
 from keras_kd.schemes.fit_arguments import (
     Compile,
-    check_names,
     compile_arguments,
     distiller_arguments,
     fit_arguments,
@@ -25,8 +22,10 @@ from keras_kd.schemes.fit_arguments import (
 )
 from keras_kd.schemes.sequence_result import SequenceResult
 from keras_kd.schemes.stage import Stage
+from keras_kd.schemes.stage_checks import check_beside, check_learns, checked
 from keras_kd.schemes.trainable import Trainable
 from keras_kd.schemes.training import Training, run
+from keras_kd.schemes.training_folder import known_teacher
 
 
 def stages(
@@ -49,8 +48,9 @@ def stages(
     frozen BatchNormalization normalises with its statistics and leaves them, as in Keras. At the
     end, also of a training that is broken off, what is `trainable` is as it was.
 
-    FitNets, for one, are a hint and then distillation; a feature loss alone and then the labels
-    alone are AB and FSP as published:
+    FitNets, for one, are a hint and then distillation. FSP is a feature loss and then the labels;
+    AB is a feature loss and then KD or the labels (its authors' code has a branch for each: KD
+    alone at T = 3, and the labels alone).
 
     ```python
     FITNETS = [
@@ -71,9 +71,14 @@ def stages(
             its config for each stage, or a function that returns them anew.
         distiller: Settings of the `Distiller` that all stages share.
         folder: Where finished stages and the last whole epoch are kept. With the same arguments
-            again, what is finished is loaded and what was stopped goes on. None keeps nothing.
+            again, what is finished is loaded and what was stopped goes on. None keeps nothing. What
+            trains is known by the weights, functions among the arguments by their names alone. A
+            teacher that follows the student, such as `teachers.MovingAverage`, is not kept, and a
+            folder refused with it.
         **fit: What `fit` takes for each stage, but for `epochs`. The epochs' numbers go on from
-            stage to stage, for callbacks too. `callbacks` may be a function of a stage's name that
+            stage to stage, for callbacks too. `sample_weight` and `validation_split` belong to `x`:
+            with them no stage has data of its own. All else holds for each stage, whatever its
+            data, `steps_per_epoch` too. `callbacks` may be a function of a stage's name that
             returns new ones. With `verbose=0` nothing is printed.
 
     Returns:
@@ -83,7 +88,8 @@ def stages(
     Raises:
         TypeError, ValueError: Before the first step, if there are no stages, two have one name, a
             layer does not exist, nothing would train or there is nothing to learn from in one of
-            them, or the folder belongs to another training.
+            them, one with data of its own would take weights of others, or the folder belongs to
+            another training or would have to keep the teacher.
 
     Example:
 
@@ -104,21 +110,22 @@ def stages(
     of Activation Boundaries", AAAI 2019 (AB).
     """
     check_models(student, teacher)
-    parts = _checked(stages)
+    parts = checked(stages)
     settings, compiled = distiller_arguments(distiller), compile_arguments(compile)
     if "epochs" in fit:
         raise TypeError(
             f"Each stage has its own epochs: Stage(name, epochs). Received: epochs={fit['epochs']}"
         )
+    check_beside(parts, fit)
     trainable, known = Trainable(student), {}
     callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
     if folder is not None:
-        known = {"teacher": teacher and model_digest(teacher), "model": size_of(student)}
+        known = {"teacher": known_teacher(folder, teacher), "model": size_of(student)}
     trainings, first = [], 0
     for part in parts:
         data = (x, y) if part.x is None else (part.x, part.y)
         own = {**settings, **part.distiller}
-        _check_learns(part, own, *data)
+        check_learns((student, teacher), part, own, _compile_of(part, compiled), data)
         given = fit_arguments({**fit, "epochs": first + part.epochs}, *data)
         make = _maker(teacher, part, own, compiled, trainable)
         trainings.append(
@@ -128,7 +135,12 @@ def stages(
                 make=make,
                 fit={**given, "initial_epoch": first},
                 said=f"{part.epochs} epoch{'s' * (part.epochs > 1)}",
-                settings={**known, **_plain(part, own, compiled), "fit": plain_fit(given)},
+                settings={
+                    **known,
+                    **_plain(part, own, compiled),
+                    "trainable": trainable.places(part.trainable),
+                    "fit": plain_fit(given),
+                },
             )
         )
         first += part.epochs
@@ -159,47 +171,8 @@ def _compile_of(part, compiled):
 
 def _plain(part, settings, compiled):
     """What a folder knows a stage by."""
-    trainable = part.trainable
     return {
         "distiller": plain(settings),
         "compile": plain(_compile_of(part, compiled)),
-        "trainable": sorted(trainable) if isinstance(trainable, set) else plain(trainable),
         "own_data": part.x is not None,
     }
-
-
-def _checked(stages):
-    if not isinstance(stages, list | tuple) or not stages:
-        raise ValueError(
-            "`stages` must be a list of at least one keras_kd.schemes.Stage. "
-            f"Received: stages={stages!r}"
-        )
-    for number, stage in enumerate(stages):
-        if not isinstance(stage, Stage):
-            raise TypeError(
-                "`stages` must hold keras_kd.schemes.Stage objects. "
-                f"Received: stages[{number}]={stage!r}"
-            )
-    check_names([stage.name for stage in stages], "stage")
-    return list(stages)
-
-
-def _check_learns(stage, settings, x, y):
-    """Raises a ValueError if a stage has no data, or no term that could teach."""
-    if x is None:
-        raise ValueError(
-            "A stage has nothing to train on: give `x` to all stages or to this one. "
-            f"Received: stage {stage.name!r} with x=None"
-        )
-    alpha = settings.get("alpha", 0.1)
-    says = settings.get("kd_loss", True) is not None and alpha != 1
-    if not alpha and not says and not settings.get("feature_losses"):
-        raise ValueError(
-            "A stage has nothing to learn from: give it labels (alpha above 0), a `kd_loss` or "
-            f"`feature_losses`. Received: stage {stage.name!r} with alpha={alpha}, kd_loss=None"
-        )
-    if alpha and y is None and all(isinstance(e, np.ndarray) for e in keras.tree.flatten(x)):
-        raise ValueError(
-            "A stage without labels learns from the teacher alone: set its alpha=0. "
-            f"Received: stage {stage.name!r} with alpha={alpha}, y=None"
-        )

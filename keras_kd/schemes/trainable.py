@@ -13,12 +13,12 @@ class Trainable:
     def __init__(self, model):
         self.model = model
         self._flags = [(layer, layer.trainable) for layer in self._layers()]
-        # Some layers freeze single weights themselves, as LoRA does: they stay so.
+        # Layers, as with LoRA, and users freeze single weights: they stay so.
         self._frozen = [
             weight
             for layer, trains in self._flags
-            if trains and not sublayers(layer)
-            for weight in layer.weights
+            if trains
+            for weight in _own_weights(layer)
             if not weight.trainable
         ]
         self._weights = [(weight, weight.trainable) for weight in model.weights]
@@ -46,16 +46,29 @@ class Trainable:
             return
         chosen = self._chosen(wanted)
         kept = {id(inner) for layer in chosen for inner in _with_inner(layer)}
-        holders = {id(layer) for layer in self._layers() if _holds(layer, kept)}
+        holders = [layer for layer in self._layers() if _holds(layer, kept)]
+        trains = kept | {id(layer) for layer in holders}
         for layer in self._layers():  # a layer tells those inside, if not in models of every kind
-            layer.trainable = id(layer) in kept | holders
-        for weight in self._frozen:
+            layer.trainable = id(layer) in trains
+        # A holder must say that it trains, or nothing inside does; what is its own is not wanted.
+        around = [layer for layer in holders if id(layer) not in kept]
+        for weight in [*self._frozen, *(w for layer in around for w in _own_weights(layer))]:
             weight.trainable = False
         if not self.model.trainable_weights:
             raise ValueError(
                 "Nothing would train: name layers that have weights. "
                 f"Received: trainable={wanted!r}. Available: {list(layer_paths(self.model))}"
             )
+
+    def places(self, wanted):
+        """Returns the weights that would train, by their places in the model and their names."""
+        # Paths hold numbers that Keras gives over the whole program: not the same on another day.
+        try:
+            self.only(wanted)
+            weights = enumerate(self.model.weights)
+            return [f"{place} {each.name}" for place, each in weights if each.trainable]
+        finally:
+            self.restore()
 
     def _layers(self):
         """The model and all layers inside it, outer layers first."""
@@ -71,6 +84,12 @@ class Trainable:
                 f"trains, or None for what trained at first. Received: trainable={wanted!r}"
             )
         return [find_layer(self.model, name, "student") for name in names]
+
+
+def _own_weights(layer):
+    """The weights of a layer that belong to none of those inside it."""
+    inside = {id(weight) for each in sublayers(layer) for weight in each.weights}
+    return [weight for weight in layer.weights if id(weight) not in inside]
 
 
 def _with_inner(layer):

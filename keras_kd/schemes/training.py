@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -46,17 +48,20 @@ def run(
     """Runs trainings one after another; with a folder goes on where they were stopped.
 
     All are made once before the first step, so that what is wrong with the last of them is not
-    found after hours.
+    found after hours. What they draw at random when they are made, such as a projector's initial
+    values, hangs on one number, which a folder notes: not on what has been made before.
 
     Returns:
         Each epoch's logs, by the names of the trainings.
     """
     kept = None if folder is None else TrainingFolder(folder, scheme, trainings)
+    seed = random.randrange(2**31)
     for training in trainings:
         callbacks_of(callbacks, training.name, len(trainings))
-        training.make()
+        with _drawing(seed):
+            training.make()
     if kept is not None:
-        kept.begin()
+        seed = kept.begin(seed)
     epochs = {}
     for number, training in enumerate(trainings):
         found = None if kept is None else kept.load(number)
@@ -72,12 +77,25 @@ def run(
             # Behind the user's callbacks, which add to the logs, and an epoch is on the disk before
             # the weights that it ended with.
             given = [*given, recorder, *backup]
-            training.make().fit(**training.fit, callbacks=given, verbose=verbose)
+            with _drawing(seed + number):
+                model = training.make()
+            model.fit(**training.fit, callbacks=given, verbose=verbose)
             found = recorder.epochs
             if kept is not None:
                 kept.save(number, found)
         epochs[training.name] = found
     return epochs
+
+
+@contextlib.contextmanager
+def _drawing(seed: int) -> Iterator[None]:
+    """Has Keras draw its seeds from one number, and Python's random numbers go on behind it."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 class EpochRecorder(keras.callbacks.Callback):

@@ -8,7 +8,9 @@ import keras
 from keras import ops
 
 from keras_kd.aside import save_aside
+from keras_kd.cache.fingerprints import model_digest
 from keras_kd.checks import local_path
+from keras_kd.distiller.followed_model import follows
 from keras_kd.losses.distillation_loss import snake_case
 
 _FILE = "sequence.json"
@@ -18,7 +20,7 @@ class TrainingFolder:
     """What is finished of a sequence, and the last whole epoch of what is not.
 
     ```
-    sequence.json          what the folder belongs to
+    sequence.json          what the folder belongs to, and a seed
     1_assistant.weights.h5 a finished training's model
     1_assistant.json       its epochs; written last
     2_student.unfinished/  a running training's epochs, and Keras' backup
@@ -41,13 +43,17 @@ class TrainingFolder:
         file = self.folder / _FILE
         if file.exists():
             found = json.loads(file.read_text(encoding="utf-8"))
+            found.pop("seed", None)
             _compare(found, _as_read(self._content), self.folder)
 
-    def begin(self):
-        """Makes the folder this sequence's."""
-        if not (self.folder / _FILE).exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            _write(self.folder / _FILE, self._content)
+    def begin(self, seed):
+        """Makes the folder this sequence's; returns the seed that it has noted, at first `seed`."""
+        file = self.folder / _FILE
+        if file.exists():
+            return json.loads(file.read_text(encoding="utf-8"))["seed"]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(file, {**self._content, "seed": seed})
+        return seed
 
     def load(self, number):
         """Returns a finished training's epochs and gives its model its weights, or None."""
@@ -90,6 +96,25 @@ class TrainingFolder:
     def _path(self, number, suffix):
         name = re.sub(r"[^\w.+-]", "_", _known_as(self._trainings[number]))
         return self.folder / f"{number + 1}_{name}{suffix}"
+
+
+def known_teacher(folder, teacher):
+    """Returns what a folder knows a teacher by; None if there is no folder or no teacher.
+
+    Raises:
+        ValueError: If the teacher follows the student: it trains, too, and a folder keeps the
+            trained model alone, so that the next training would begin with another teacher.
+    """
+    if folder is None or teacher is None:
+        return None
+    if follows(teacher):
+        raise ValueError(
+            "A `folder` keeps the student and not a teacher that moves after it, which would begin "
+            "again as it is now when the trainings go on: take folder=None, or a teacher that "
+            f"stays. Received: teacher '{teacher.name}' of class {type(teacher).__name__}, "
+            f"folder='{folder}'"
+        )
+    return model_digest(teacher)
 
 
 def _known_as(training):

@@ -10,7 +10,7 @@ from sequences import FIT, X, Y, adam, compiled, killed, named
 from variants import first_of
 
 from keras_kd import Distiller
-from keras_kd.callbacks import LossWeightScheduler
+from keras_kd.callbacks import LossWeightScheduler, StudentCheckpoint, TeacherRoute
 from keras_kd.losses import DKDLoss, FitNetLoss
 from keras_kd.schemes import assistant_chain
 
@@ -95,6 +95,23 @@ def test_densely_terms_and_layers_go_by_their_teachers_names():
     weights = [history["kd_loss_large_weight"] for history in result.histories.values()]
     assert weights == [[0.5], [0.25]]
     assert result.histories["small"]["fit_net_loss"][0] > 0
+
+
+@pytest.mark.alike
+def test_densely_a_checkpoint_holds_all_that_teach(tmp_path):
+    def files(name):
+        return [keras.callbacks.ModelCheckpoint(tmp_path / f"{name}.keras")]
+
+    hint = FitNetLoss(weight=0.1, layers={"hidden": "large/hidden"})
+    settings, models = {**SETTINGS, "feature_losses": [hint]}, chain()
+    given = {"compile": compiled, "densely": True, "distiller": settings, **FIT}
+    assistant_chain(models, X, Y, callbacks=files, **given)
+    loaded = keras.saving.load_model(tmp_path / "small.keras")
+    assert_same_weights(loaded.student, models[2], atol=0)
+    assert list(loaded.term_weights) == ["kd_loss_large", "kd_loss_middle", "fit_net_loss"]
+    said, ours = [inferred(model, X) for model in models[:2]], inferred(models[2], X)
+    terms = np.mean([kd(each, ours, 2.0).mean() for each in said])
+    np.testing.assert_allclose(loaded.fit(X, Y, **FIT).history["kd_loss"], [terms], rtol=1e-5)
 
 
 def test_the_first_model_stays_as_it_was():
@@ -196,18 +213,23 @@ def test_it_takes_what_fit_takes(tmp_path):
 @pytest.mark.alike
 def test_callbacks_come_in_a_list_or_by_name(tmp_path):
     def files(name):
-        return [keras.callbacks.ModelCheckpoint(tmp_path / f"{name}.weights.h5", **weights)]
+        csv = keras.callbacks.CSVLogger(tmp_path / f"{name}.csv")
+        return [StudentCheckpoint(tmp_path / f"{name}.weights.h5", **weights), csv]
 
     weights = {"save_weights_only": True}
     assistant_chain(chain(), X, Y, compile=compiled, callbacks=files, **FIT)
     assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "middle.csv",
         "middle.weights.h5",
+        "small.csv",
         "small.weights.h5",
     ]
     seen = []
+    whole = keras.callbacks.CSVLogger(tmp_path / "all.csv", append=True)
     watching = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
-    assistant_chain(chain(), X, Y, compile=compiled, callbacks=[watching], epochs=2, **FIT)
+    assistant_chain(chain(), X, Y, compile=compiled, callbacks=[watching, whole], epochs=2, **FIT)
     assert seen == [0, 1, 0, 1]
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 5  # a head, and the epochs
 
 
 @pytest.mark.alike
@@ -226,7 +248,14 @@ def test_an_assistant_that_is_larger_than_its_teacher_is_warned_of():
         )
 
 
+def sharing():
+    """A chain whose last model trains a layer of the first."""
+    large, middle, _ = chain()
+    return [large, middle, keras.Model(large.input, large.output, name="small")]
+
+
 WRONG = [
+    (lambda: {"models": sharing()}, "student 'small', teacher 'large', 4 shared variables"),
     (lambda: {"models": chain()[:1]}, "at least two models"),
     (lambda: {"models": [*chain(), "small.keras"]}, r"models\[3\]='small.keras'"),
     (lambda: {"models": [*chain(), keras.Sequential([keras.layers.Dense(3)])]}, "not built"),
@@ -240,7 +269,9 @@ WRONG = [
     (lambda: {"compile": "adam"}, "compile='adam'"),
     (lambda: {"compile": lambda: "adam"}, "compile='adam'"),
     (lambda: {"callbacks": "early"}, "callbacks='early'"),
-    (lambda: {"callbacks": [keras.callbacks.ModelCheckpoint("a.keras")]}, "the same files"),
+    (lambda: {"callbacks": [keras.callbacks.ModelCheckpoint("a.keras")]}, "StudentCheckpoint"),
+    (lambda: {"callbacks": [keras.callbacks.CSVLogger("a.csv")]}, "the same files.*CSVLogger"),
+    (lambda: {"callbacks": [TeacherRoute("way", every=1)]}, "the same files.*TeacherRoute"),
     (lambda: {"x": (batch for batch in [(X, Y)]), "y": None}, "use up a generator"),
     (lambda: {"densely": "yes"}, "densely='yes'"),
     (lambda: {"densely": True, "distiller": {"kd_loss": None}}, "kd_loss=None"),

@@ -1,15 +1,19 @@
 """Trainings in stages."""
 
+import random
+import re
+
 import keras
 import numpy as np
 import pytest
-from models_for_tests import assert_same_weights, normalized_net
+from models_for_tests import assert_same_weights, inferred, normalized_net, sgd
 from sequences import FIT, X, Y, adam, compiled, killed, named
 
 from keras_kd import Distiller
 from keras_kd.callbacks import AlphaScheduler
 from keras_kd.losses import FitNetLoss
 from keras_kd.schemes import Stage, stages
+from keras_kd.teachers import MovingAverage
 
 pytestmark = pytest.mark.core
 
@@ -104,6 +108,18 @@ def test_a_stage_may_have_unlabelled_data_and_the_next_labels():
     assert result.histories["labelled"]["student_loss"][0] > 0
 
 
+@pytest.mark.alike
+def test_a_scaled_optimizer_takes_a_stages_rate():
+    def scaled():
+        return {**compiled(), "optimizer": keras.optimizers.LossScaleOptimizer(sgd())}
+
+    results = [
+        run(named("student"), [Stage("slow", 1, learning_rate=0.01)], compile=each)
+        for each in (scaled, compiled)
+    ]
+    assert_same_weights(results[0].student, results[1].student, atol=1e-6)
+
+
 def test_the_epochs_go_on_and_name_their_stage():
     seen = []
     alpha = AlphaScheduler(lambda epoch, alpha: seen.append(epoch) or 0.1 * epoch)
@@ -127,6 +143,23 @@ def test_stages_that_were_stopped_end_as_those_that_were_not(tmp_path):
     assert_same_weights(result.student, whole.student, atol=1e-6)
     for metric, values in whole.histories["distil"].items():
         np.testing.assert_allclose(result.histories["distil"][metric], values, rtol=1e-5)
+
+
+@pytest.mark.alike
+def test_a_projector_that_had_not_begun_begins_as_it_would_have(tmp_path):
+    def began(seed, **given):
+        student, larger = named("student"), teacher()
+        random.seed(seed)
+        parts = [Stage("hint", 1, **HINT), Stage("again", 1, **HINT)]
+        return stages(student, larger, parts, X, Y, compile=compiled, **FIT, **given)
+
+    whole = began(5)
+    with pytest.raises(KeyboardInterrupt):
+        began(5, callbacks=killed("again", 1), folder=tmp_path)
+    result = began(6, folder=tmp_path)
+    assert_same_weights(result.student, whole.student, atol=1e-6)
+    (before,), (after,) = whole.epochs["again"], result.epochs["again"]
+    assert after == pytest.approx(before, rel=1e-5)
 
 
 @pytest.mark.alike
@@ -161,20 +194,62 @@ def test_what_is_trainable_is_put_back():
     assert flags() == before
 
 
+class Scaled(keras.Model):
+    """Two layers, and between them weights of the model's own."""
+
+    def __init__(self):
+        super().__init__(name="scaled")
+        self.hidden = keras.layers.Dense(5, name="hidden")
+        self.scores = keras.layers.Dense(3, name="scores")
+        self.scale = self.add_weight(shape=(5,), initializer="ones", name="scale")
+        self.shift = self.add_weight(shape=(5,), initializer="ones", name="shift")
+
+    def call(self, inputs):
+        return self.scores(self.hidden(inputs) * self.scale + self.shift)
+
+
+@pytest.mark.alike
+def test_weights_of_the_layers_around_stay_frozen():
+    inner = Scaled()
+    student = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(3, name="top")])
+    inner.shift.trainable = False
+    flags = [weight.trainable for weight in student.weights]
+    weights, start = Weights(), {w.path: np.array(w) for w in student.weights}
+    parts = [Stage("hidden", 1, trainable="hidden"), Stage("block", 1, trainable="scaled")]
+    run(student, parts, callbacks=[weights])
+    first, second = weights.of_epoch.values()
+    for before, after, wanted in (
+        (start, first, {"hidden"}),
+        (first, second, {"hidden", "scores", "scale"}),
+    ):
+        paths = moved(before, after)
+        assert {re.sub("/(kernel|bias)$", "", path).split("/")[-1] for path in paths} == wanted
+    assert [weight.trainable for weight in student.weights] == flags
+
+
 @pytest.mark.alike
 def test_a_folder_of_other_stages_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(named("a"), [Stage("a", 1)], callbacks=killed("a", 0), folder=tmp_path)
+    again = Stage("a", 1, trainable=lambda layer: True)  # the same by another word
+    with pytest.raises(KeyboardInterrupt):
+        run(named("a"), [again], callbacks=killed("a", 0), folder=tmp_path)
     others = {
         "trainings": Stage("b", 1),
         "fit=": Stage("a", 2),
-        "trainable=": Stage("a", 1, trainable="hidden"),
+        "trainable=": Stage("a", 1, trainable=lambda layer: layer.name == "hidden"),
         "compile=": Stage("a", 1, learning_rate=0.5),
         "distiller=": Stage("a", 1, alpha=0.5),
     }
     for told, stage in others.items():
         with pytest.raises(ValueError, match=f"another sequence.*Received: {told}"):
             run(named("a"), [stage], folder=tmp_path)
+
+
+def unlabelled():
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensor_slices(X).batch(12)
 
 
 WRONG = [
@@ -191,7 +266,11 @@ WRONG = [
     (lambda: [Stage("a", 1), Stage("b", 1, trainable=3)], {}, "trainable=3"),
     (lambda: [Stage("a", 1, alpha=0.0, kd_loss=None)], {}, "nothing to learn from"),
     (lambda: [Stage("a", 1), Stage("b", 1, x=X)], {}, "stage 'b' with alpha=0.1, y=None"),
+    (lambda: [Stage("a", 1), Stage("b", 1, x=unlabelled())], {}, "stage 'b'.*y=None"),
+    (lambda: [Stage("a", 1), Stage("b", 1, compile={"loss": None})], {}, "alpha=0.1, loss=None"),
     (lambda: [Stage("a", 1)], {"epochs": 3}, "epochs=3"),
+    (lambda: [Stage("a", 1, x=X, y=Y)], {"sample_weight": np.ones(12)}, r"\['sample_weight'\]"),
+    (lambda: [Stage("a", 1, x=X, y=Y)], {"validation_split": 0.5}, r"their own: \['a'\]"),
 ]
 
 
@@ -205,6 +284,32 @@ def test_what_is_wrong_is_told_before_the_first_step(parts, given, told):
     assert all(layer.trainable for layer in student.layers)
     for one, other in zip(student.get_weights(), before, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.alike
+def test_without_a_teacher_the_data_carry_what_it_says():
+    parts = [Stage("labels", 1, **LABELS), Stage("carried", 1, alpha=0.0)]
+    student, given = named("student"), {"compile": compiled, **FIT}
+    before = student.get_weights()
+    with pytest.raises(ValueError, match="stage 'carried' with teacher=None, x of type ndarray"):
+        stages(student, None, parts, X, Y, **given)
+    np.testing.assert_array_equal(student.get_weights()[0], before[0])
+    x = {"inputs": X, "teacher_outputs": inferred(teacher(), X)}
+    result = stages(student, None, parts, x, Y, **given)
+    assert result.histories["carried"]["kd_loss"][0] > 0
+
+
+@pytest.mark.alike
+def test_a_folder_keeps_no_teacher_that_moves(tmp_path):
+    student = named("student")
+    mean = MovingAverage(student, momentum=0.5)
+    given = {"compile": compiled, **FIT}
+    stages(student, mean, [Stage("a", 1), Stage("b", 1)], X, Y, **given)
+    assert np.abs(mean.model.get_weights()[0] - student.get_weights()[0]).max() > 0
+    folder = tmp_path / "stages"
+    with pytest.raises(ValueError, match=r"moves after it.*of class MovingAverage"):
+        stages(student, mean, [Stage("a", 1)], X, Y, folder=folder, **given)
+    assert not folder.exists()
 
 
 @pytest.mark.alike
