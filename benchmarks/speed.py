@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py --data-dir DIR            # prints what speed.md shows
     python benchmarks/speed.py --data-dir DIR --small    # the same tables in minutes
+    python benchmarks/speed.py --data-dir DIR --near     # rows from a cache alone, in ten minutes
 
 Every row trains the same student with the same batches in the same process. Rows take turns, and a
 row's ratio is the median over the repeats of its rate over that of `student.fit` (or of Keras' own
@@ -139,6 +140,16 @@ class Bench:
             for row in order:
                 found[row].append(self._epoch(rows[row]))
         return found, {row: self._beside(rows, row) for row in rows if row in NEAR}
+
+    def near(self):
+        """Returns for rows from a cache their rates over those of `student.fit`, one a pair."""
+        names = [PLAIN, MEMORY, DISK, *([TOP] if TOP in self.rows() else [])]
+        rows = {row: self.make(row) for row in names}
+        for model, data in rows.values():
+            model.fit(data, epochs=2, verbose=0)
+        gc.collect()
+        gc.freeze()
+        return {row: self._beside(rows, row) for row in names[1:]}
 
     def _beside(self, rows, row):
         """Returns a row's rates over those of what it is near to, in turns."""
@@ -302,6 +313,25 @@ def table(name, options, settings):
     ]
 
 
+def near_lines(options, settings):
+    """Measures the rows from a cache of all pairs, and returns their table."""
+    names = (MEMORY, DISK, TOP)
+    lines = [["pair", *names]]
+    for pair in PAIRS.values():
+        with tempfile.TemporaryDirectory() as folder:
+            found = Bench(pair, settings, options.data_dir, folder).near()
+        lines.append([pair.name, *(ratio(found[row]) if row in found else "" for row in names)])
+    return [
+        "## From a cache",
+        "",
+        f"Rates over that of `student.fit`, {settings.pairs} epochs of each beside one of that: the "
+        "median, and the middle half.",
+        "",
+        *markdown_table(lines).splitlines(),
+        "",
+    ]
+
+
 def ratio(rates, base=1.0):
     """Median over repeats, and their middle half."""
     low, middle, high = np.quantile(np.asarray(rates) / np.asarray(base), (0.25, 0.5, 0.75))
@@ -353,6 +383,7 @@ def main(arguments=None):
     parser.add_argument("--data-dir", default=os.environ.get("KERAS_KD_DATA_DIR"))
     parser.add_argument("--small", action="store_true", help="few steps and one repeat")
     parser.add_argument("--pair", choices=PAIRS, help="this pair alone")
+    parser.add_argument("--near", action="store_true", help="time rows from a cache alone")
     parser.add_argument("--row", help="fit this row once and print the process' peak memory")
     parser.add_argument("--import-alone", action="store_true", help="time `import keras_kd` alone")
     parser.add_argument("--label", type=int, help="label so many examples, and print the same")
@@ -360,6 +391,11 @@ def main(arguments=None):
     settings = Settings(16, 2, repeats=1, pairs=1, small=True) if options.small else Settings()
     if options.import_alone:
         print("\n".join([*import_lines(5), *setup_lines("benchmarks/speed.py --import-alone")]))
+        return
+    if options.near:
+        print(
+            "\n".join([*near_lines(options, settings), *setup_lines("benchmarks/speed.py --near")])
+        )
         return
     if options.label:
         label_many(options.label)
