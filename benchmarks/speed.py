@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 from setup_lines import setup_lines
 from speed_import import import_lines
-from speed_pairs import PAIRS
+from speed_pairs import PAIRS, AttentionTransfer, without_autotune
 from speed_storage import format_lines, reading_line
 from speed_teacher import teacher_lines
 from speed_xla import xla_lines
@@ -218,30 +218,6 @@ class Bench:
         return (examples or len(self.x)) / (time.perf_counter() - start)
 
 
-def without_autotune(data):
-    """Leaves the pipeline as it is: an epoch may else end with a wait as long as the epoch.
-
-    tf.data's autotuner sleeps for twice as long each time (10 ms, 20 ms, ...), and an iterator that
-    ends now and then waits for it.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return data.with_options(options)
-
-
-class AttentionTransfer(keras.losses.Loss):
-    """Zagoruyko and Komodakis' loss for Keras' distiller, as `keras_kd.losses.ATLoss` has it."""
-
-    def call(self, y_true, y_pred):
-        """Compares the normalised attention maps of teacher and student."""
-        maps = []
-        for value in (y_true, y_pred):
-            value = keras.ops.mean(keras.ops.square(value), axis=-1)
-            value = keras.ops.reshape(value, (keras.ops.shape(value)[0], -1))
-            maps.append(keras.ops.normalize(value, axis=-1))
-        return keras.ops.mean(keras.ops.square(maps[0] - maps[1]), axis=-1)
-
-
 def peak_memory(pair, row, options):
     """Returns the peak resident memory in MiB of a process that fits one row."""
     command = [sys.executable, __file__, "--pair", pair, "--row", row]
@@ -324,8 +300,8 @@ def near_lines(options, settings):
     return [
         "## From a cache",
         "",
-        f"Rates over that of `student.fit`, {settings.pairs} epochs of each beside one of that: the "
-        "median, and the middle half.",
+        f"Rates over that of `student.fit`, {settings.pairs} epochs of each beside one of that: "
+        "the median, and the middle half.",
         "",
         *markdown_table(lines).splitlines(),
         "",

@@ -97,6 +97,30 @@ def small_resnet():
     return resnet((32, 32, 3), 10, depth=8, name="student")
 
 
+def without_autotune(data):
+    """Leaves the pipeline as it is: an epoch may else end with a wait as long as the epoch.
+
+    tf.data's autotuner sleeps for twice as long each time (10 ms, 20 ms, ...), and an iterator that
+    ends now and then waits for it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
+
+
+class AttentionTransfer(keras.losses.Loss):
+    """Zagoruyko and Komodakis' loss for Keras' distiller, as `keras_kd.losses.ATLoss` has it."""
+
+    def call(self, y_true, y_pred):
+        """Compares the normalised attention maps of teacher and student."""
+        maps = []
+        for value in (y_true, y_pred):
+            value = keras.ops.mean(keras.ops.square(value), axis=-1)
+            value = keras.ops.reshape(value, (keras.ops.shape(value)[0], -1))
+            maps.append(keras.ops.normalize(value, axis=-1))
+        return keras.ops.mean(keras.ops.square(maps[0] - maps[1]), axis=-1)
+
+
 PAIRS = {
     "wrn": Pair(
         "WRN-16-2 to ResNet-8 on CIFAR-10",

@@ -54,3 +54,11 @@ def test_cached_views_are_trained_once(tmp_path):
     trained = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.json")}
     assert rows_of(page_of("views.py", "--cache", str(tmp_path))) == first
     assert {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.json")} == trained
+
+
+def test_rows_from_a_cache_alone():
+    rows = rows_of(page_of("speed.py", "--near"))
+    assert len(rows) == 5  # the headings and four pairs
+    for name, cells in rows.items():
+        if name != "pair":
+            assert all(float(found) > 0.0 for found in re.findall(r"\d+\.\d+", " ".join(cells)))
