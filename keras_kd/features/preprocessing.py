@@ -51,6 +51,21 @@ def check_repeats(model, x):
         )
 
 
+def check_has_none(model, where):
+    """Raises a ValueError if a model is a task whose preprocessor would not be run.
+
+    Args:
+        model: A model.
+        where: What runs it, for the message.
+    """
+    if has_preprocessor(model):
+        raise ValueError(
+            f"{where} does not run a task's preprocessor: preprocess the data, "
+            "`x = task.preprocessor(x)`, and set `task.preprocessor = None`. Received: "
+            f"'{model.name}' with a {type(model.preprocessor).__name__}"
+        )
+
+
 def without_preprocessor(model):
     """Returns what a task's call is, as a model of the same layers; other models as they are."""
     if not has_preprocessor(model) or not getattr(model, "inputs", None):

@@ -13,6 +13,7 @@ from keras_kd.checks import check_flag, check_fraction
 from keras_kd.features.dtype_clone import dtype_clone
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.preprocessing import check_has_none
 from keras_kd.features.strategy_scope import strategy_scope
 from keras_kd.features.undisturbed import without_graph
 
@@ -192,6 +193,7 @@ def _check_student(student):
             "The student is not built, so it has no weights to average: call it on a batch of data "
             f"or give it a keras.Input. Received: student '{student.name}', built=False"
         )
+    check_has_none(student, "MovingAverage")
 
 
 def _copied(student):

@@ -1,0 +1,37 @@
+"""What does not run a task's preprocessor says so before it trains on what was not preprocessed."""
+
+import keras
+import pytest
+
+from keras_kd.schemes import MutualDistiller, SelfDistiller
+from keras_kd.teachers import MovingAverage
+
+pytestmark = [pytest.mark.core, pytest.mark.alike]
+
+
+class Task(keras.Sequential):
+    """A model that brings a preprocessor in KerasHub's way."""
+
+    preprocessor = keras.layers.Rescaling(1 / 255)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        return self.preprocessor(x)
+
+
+def task(name):
+    layers = [keras.Input((4,)), keras.layers.Dense(3, name="hidden"), keras.layers.Dense(2)]
+    return Task(layers, name=name)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda model: MutualDistiller([model, task("other")]),
+        lambda model: SelfDistiller(model, exits=["hidden"]),
+        MovingAverage,
+    ],
+    ids=["mutual", "self", "moving average"],
+)
+def test_a_preprocessor_that_would_not_run_is_told_of(made):
+    with pytest.raises(ValueError, match=r"preprocessor = None.* Received: 'one' with a Rescaling"):
+        made(task("one"))
