@@ -5,39 +5,36 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import keras
 from keras import ops
 
-from keras_kd.aside import save_safely
 from keras_kd.distiller import argument_checks
 from keras_kd.distiller.awaited_shapes import AwaitedShapes
-from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
 from keras_kd.distiller.carried_data import unpack
 from keras_kd.distiller.equation import described
 from keras_kd.distiller.feature_term import FeatureTerm
 from keras_kd.distiller.fitting_model import FittingModel
 from keras_kd.distiller.followed_model import FollowedModel
 from keras_kd.distiller.gradient_term import GradientTerm
+from keras_kd.distiller.labels_model import LabelsModel
 from keras_kd.distiller.late_variables import join_training
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
 from keras_kd.distiller.raw_data_model import RawDataModel
-from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.settings_model import SettingsModel
+from keras_kd.distiller.stored_model import StoredModel
 from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.distiller.taking_turns import TurnTakingModel, alone_with
 from keras_kd.distiller.term_distances import teacher_losses
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs, told_whose
 from keras_kd.features.preprocessing import check_preprocessed
 from keras_kd.features.strategy_scope import strategy_scope
 from keras_kd.features.string_inputs import check_strings
-from keras_kd.features.undisturbed import changeable
 from keras_kd.losses import DistillationLoss, KDLoss
 from keras_kd.losses.formula.given_values import replica_share
 from keras_kd.teachers.in_dtype import in_dtype
@@ -47,11 +44,12 @@ from keras_kd.typing import Tensor
 @keras.saving.register_keras_serializable(package="keras_kd")
 class Distiller(
     SettingsModel,
+    LabelsModel,
     RawDataModel,
     FittingModel,
     FollowedModel,
     PhasedModel,
-    ResumableModel,
+    StoredModel,
     TurnTakingModel,
 ):
     """Trains a student on the labels and on what a frozen teacher says.
@@ -213,24 +211,9 @@ class Distiller(
     ) -> Tensor:
         """Returns the equation's value for one batch and updates its logs."""
         batch = ops.shape(keras.tree.flatten(y_pred)[0])[0]
-        share = as_term(replica_share())
-        # `super` adds the regularisers to the labels' loss; the logs tell them apart.
-        regularisation = sum_of(self.losses) * share
-        student_loss, rules = sum_of([]), self._untracked.rules
-        has_loss = self.loss is not None or rules.computes_loss
-        self._phase.is_unlabelled = y is None or not has_loss
-        if y is not None and has_loss:
-            weights = changeable(sample_weight)
-            if rules.computes_loss:  # with the student's regularisers, if it adds them
-                inputs = own_inputs(self._unpack(x)["inputs"], self.student)
-                student_loss = sum_of([rules.loss(inputs, y, y_pred, weights, training)])
-                regularisation = regularisation - sum_of(self.student.losses) * share
-            else:
-                student_loss = super().compute_loss(x, y, y_pred, weights, training)
-                student_loss = as_term(student_loss) - regularisation
-            self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
-        elif self._phase.recording is not None:  # in a step, not in a symbolic build
-            argument_checks.check_unlabelled(self, y, training, self._alpha_at_start)
+        student_loss, regularisation = self.labels_loss(
+            x, y, y_pred, sample_weight, training=training, batch=batch
+        )
         if not training and not self.validate_with_teacher:
             return student_loss + regularisation
         if training:
@@ -246,40 +229,13 @@ class Distiller(
         kd_loss, feature_loss, logged = teacher_losses(
             running, carried, recording, y_pred, weights, terms=terms, context=context
         )
+        share = as_term(replica_share())
         self._kd_loss_tracker.update_state(logged[0] / share, sample_weight=batch)
         for (term, _), value in zip(feature_loss, logged[1], strict=True):
             term.tracker.update_state(value / share, sample_weight=batch)
         inside = sum_of(as_term(term.loss_weight) * distance for term, distance in feature_loss)
         alpha = as_term(self.alpha)
         return alpha * student_loss + (1.0 - alpha) * kd_loss + inside + regularisation
-
-    @property
-    def metrics(self) -> list[keras.Metric]:
-        """Keras' `metrics`, and those that the student brings."""
-        metrics = super().metrics
-        known = {id(metric) for metric in metrics}
-        return metrics + [each for each in self._untracked.rules.metrics if id(each) not in known]
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Keras' `compile`; a student without one of its own can be evaluated afterwards."""
-        super().compile(*args, **kwargs)
-        given = inspect.signature(keras.Model.compile).bind(self, *args, **kwargs).arguments
-        names = ("loss", "loss_weights", "metrics", "weighted_metrics")
-        self._untracked.rules.compile(*(given.get(name) for name in names))
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles as before the Distiller was saved."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Tensor | None = None
-    ) -> dict[str, Any]:
-        """Keras' `compute_metrics`, and the student's own."""
-        if y is not None:
-            inputs = own_inputs(self._unpack(x)["inputs"], self.student)
-            self._untracked.rules.update_metrics(inputs, y, y_pred, sample_weight)
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def silent_terms(self, phase: str) -> list[str]:
         """Returns what `evaluate` leaves out where it runs no teacher."""
@@ -312,33 +268,6 @@ class Distiller(
             join_training(self)
         return term
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, alpha and temperature as they are now."""
-        argument_checks.check_unshared(self.student, self.teacher)
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "name": self.name,
-            "student": uncompiled_config(self.student),
-            "teacher": self.teacher and uncompiled_config(self.teacher),
-            "alpha": float(ops.convert_to_numpy(self.alpha)),
-            "temperature": float(ops.convert_to_numpy(self.temperature)),
-            "kd_loss": serialize(self._untracked.kd_loss),
-            "feature_losses": [serialize(loss) for loss in self._feature_losses()],
-            "teacher_dtype": self.teacher_dtype,
-            "validate_with_teacher": self.validate_with_teacher,
-            "sample_weight_on": self.sample_weight_on,
-        }
-
-    @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
-    ) -> Self:
-        """Makes the Distiller that `get_config` described."""
-        parts = ("student", "teacher", "kd_loss", "feature_losses")
-        made = cls(**with_parts(config, parts, custom_objects))
-        made._untracked.bare = BareTeacher(made.teacher)
-        return made
-
     def summary(self, *args: Any, **kwargs: Any) -> None:
         """Keras' `summary` of the student, behind the equation and a line for each model."""
         given = inspect.signature(keras.Model.summary).bind(self, *args, **kwargs).arguments
@@ -346,27 +275,6 @@ class Distiller(
         for line in (f'Distiller: "{self.name}"', *described(self)):
             show(line)
         self.student.summary(*args, **kwargs)
-
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Keras' `save`; a name that ends in .keras keeps the teacher too.
-
-        A file that is there already stays until the new one is whole.
-        """
-        check_keeps_teacher(filepath)
-        save_safely(super().save, filepath, *args, **kwargs)
-
-    def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Keras' `save_weights`, the teacher's too; as for `save`, a file stays until then."""
-        save_safely(super().save_weights, filepath, *args, **kwargs)
-
-    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> Any:
-        """Exports the student, as `distiller.student.export` does; see also `export_student`."""
-        return self.student.export(filepath, *args, **kwargs)
-
-    def load_own_variables(self, store: Any) -> None:
-        """Keras' `load_own_variables`, which comes with the teacher's weights."""
-        super().load_own_variables(store)
-        self._untracked.bare = None
 
     def _unpack(self, x):
         return unpack(x, self._input_names, has_teacher=self.teacher is not None)

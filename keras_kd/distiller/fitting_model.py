@@ -40,6 +40,11 @@ class FittingModel(keras.Model):
                 raise StopIteration
         return history
 
+    def wire(self, x: Any) -> None:
+        """Makes what feature losses train, such as projectors, before `fit` would on seeing `x`."""
+        with self._awaited.told_by(self, x):
+            pass
+
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `evaluate`; it runs no teacher unless `validate_with_teacher` is set."""
         with alone_with(self.teacher):
