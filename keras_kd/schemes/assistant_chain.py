@@ -13,7 +13,8 @@ import keras
 from keras_kd.checks import check_flag
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_apart
-from keras_kd.schemes.dense_distiller import DenseDistiller
+from keras_kd.schemes.cached_answers import Cache, cached_answers
+from keras_kd.schemes.dense_distiller import DenseDistiller, SideBySide
 from keras_kd.schemes.fit_arguments import (
     Compile,
     check_names,
@@ -38,6 +39,7 @@ def assistant_chain(
     distiller: Mapping[str, Any] | None = None,
     densely: bool = False,
     folder: str | os.PathLike | None = None,
+    cache: Cache = None,
     **fit: Any,
 ) -> SequenceResult:
     """Distils from a large model to a small one over models in between, each from the one before.
@@ -61,6 +63,11 @@ def assistant_chain(
             has a term `kd_loss_` and its name, and its layers are `name/layer`.
         folder: Where finished models and the last whole epoch are kept. With the same arguments
             again, what is finished is loaded and what was stopped goes on. None keeps nothing.
+        cache: Where to keep what the teachers say: each is then asked once, through a
+            `TeacherCache`, and not in every step. A folder, or a dict of its `"path"` and of
+            settings of `TeacherCache` and its `label`, such as `"top_k"`, `"augment"`, `"views"`.
+            Then `x` is arrays or an unbatched `tf.data.Dataset` in a fixed order; `fit`'s
+            `batch_size` and `shuffle` hold for both. None, the default, runs teachers live.
         **fit: What `fit` takes for each training, such as `epochs`, `batch_size`,
             `validation_data`. `callbacks` may be a function of a training's name that returns new
             ones; a list is given to every training, whose callbacks begin afresh as in any second
@@ -96,17 +103,23 @@ def assistant_chain(
     densely = check_flag("densely", densely)
     settings, compiled = distiller_arguments(distiller), compile_arguments(compile)
     fit = fit_arguments(fit, x, y)
-    callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
+    cached = cached_answers(cache, fit, models[:1])
+    callbacks, verbose = fit.pop("callbacks", None), fit.get("verbose", "auto")
     known = {
         "distiller": plain(settings),
         "compile": plain(compiled()),
         "fit": plain_fit(fit),
         "densely": densely,
         "teacher": known_teacher(folder, models[0]),
+        "cache": None if cached is None else plain(cached.settings),
     }
+    losses = settings.get("feature_losses", ())
     trainings = []
     for number, student in enumerate(models[1:], 1):
         teachers = models[:number] if densely else [models[number - 1]]
+        heard, kept_as = teachers[0], f"model_{number - 1}"
+        if densely:
+            heard, kept_as = SideBySide(teachers), f"models_0_to_{number - 1}"
         trainings.append(
             Training(
                 name=student.name,
@@ -115,6 +128,7 @@ def assistant_chain(
                 fit=fit,
                 said="taught by " + ", ".join(teacher.name for teacher in teachers),
                 settings={**known, "model": size_of(student)},
+                data=None if cached is None else cached.of(kept_as, heard, losses, fit),
             )
         )
     epochs = run("assistant_chain", trainings, folder=folder, callbacks=callbacks, verbose=verbose)
@@ -124,10 +138,13 @@ def assistant_chain(
 def _maker(student, taught_by, settings, compiled):
     """Returns a function that makes the Distiller of one student, compiled."""
 
-    def make():
+    def make(runs):
         # Also of one teacher: its terms and layers are named alike in the whole chain.
-        kind = DenseDistiller if isinstance(taught_by, list) else Distiller
-        model = kind(student, taught_by, **settings)
+        if isinstance(taught_by, list):
+            teachers = taught_by if runs else [teacher.name for teacher in taught_by]
+            model = DenseDistiller(student, teachers, **settings)
+        else:
+            model = Distiller(student, taught_by if runs else None, **settings)
         model.compile(**compiled())
         return model
 

@@ -13,6 +13,7 @@ import keras
 from keras_kd.checks import check_takes, check_whole_number
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_models
+from keras_kd.schemes.cached_answers import Cache, cached_answers
 from keras_kd.schemes.fit_arguments import (
     Compile,
     compile_arguments,
@@ -68,6 +69,7 @@ def born_again(
     compile: Compile,
     distiller: Mapping[str, Any] | None = None,
     folder: str | os.PathLike | None = None,
+    cache: Cache = None,
     **fit: Any,
 ) -> BornAgainResult:
     """Trains a model on the labels, and then the same model anew, taught by the one before.
@@ -90,6 +92,7 @@ def born_again(
         folder: Where finished generations and the last whole epoch are kept. With the same
             arguments again, what is finished is loaded and what was stopped goes on. None keeps
             nothing.
+        cache: As in `assistant_chain`.
         **fit: As in `assistant_chain`.
 
     Returns:
@@ -118,7 +121,8 @@ def born_again(
     generations = check_whole_number("generations", generations, least=1)
     settings, compiled = distiller_arguments(distiller), compile_arguments(compile)
     fit = fit_arguments(fit, x, y)
-    callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
+    cached = cached_answers(cache, fit, [teacher])
+    callbacks, verbose = fit.pop("callbacks", None), fit.get("verbose", "auto")
     first = 0 if teacher is None else 1
     models = _made(make_student, generations + 1 - first)
     known = {
@@ -126,8 +130,10 @@ def born_again(
         "compile": plain(compiled()),
         "fit": plain_fit(fit),
         "teacher": known_teacher(folder, teacher),
+        "cache": None if cached is None else plain(cached.settings),
     }
-    trainings, before = [], teacher
+    losses = settings.get("feature_losses", ())
+    trainings, before, kept_as = [], teacher, "teacher"
     for number, model in enumerate(models, first):
         name = "labels alone" if before is None else f"taught by {_name(number, teacher)}"
         trainings.append(
@@ -138,9 +144,12 @@ def born_again(
                 fit=fit,
                 said=name,
                 settings={**known, "model": size_of(model)},
+                data=None
+                if cached is None or before is None
+                else cached.of(kept_as, before, losses, fit),
             )
         )
-        before = model
+        before, kept_as = model, f"generation_{number}"
     epochs = run("born_again", trainings, folder=folder, callbacks=callbacks, verbose=verbose)
     found = {training.name: training.model for training in trainings}
     return BornAgainResult(found, epochs, _activation(settings))
@@ -149,11 +158,11 @@ def born_again(
 def _maker(student, teacher, settings, compiled):
     """Returns a function that makes the Distiller of one generation, compiled."""
 
-    def make():
+    def make(runs):
         if teacher is None:  # a Distiller, too: it goes on with dropout's random numbers
             model = Distiller(student, kd_loss=None, alpha=1.0)
         else:
-            model = Distiller(student, teacher, **settings)
+            model = Distiller(student, teacher if runs else None, **settings)
         model.compile(**compiled())
         return model
 

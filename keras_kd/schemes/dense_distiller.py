@@ -60,7 +60,8 @@ class DenseDistiller(Distiller):
 
     Args:
         student: The student, of one output.
-        teachers: At least one model, of one output each.
+        teachers: At least one model, of one output each; or their names, where what they say
+            travels with the data as a list.
         kd_loss: `D`, a loss on outputs.
         **settings: As in `Distiller`.
 
@@ -71,7 +72,7 @@ class DenseDistiller(Distiller):
     def __init__(
         self,
         student: keras.Model,
-        teachers: Sequence[keras.Model],
+        teachers: Sequence[keras.Model | str],
         *,
         kd_loss: DistillationLoss = KDLoss(),  # noqa: B008
         **settings: Any,
@@ -81,7 +82,8 @@ class DenseDistiller(Distiller):
                 "Several teachers need one loss on outputs that each of them teaches by. "
                 f"Received: kd_loss={kd_loss!r}"
             )
-        for model in (student, *teachers):
+        models = [each for each in teachers if not isinstance(each, str)]
+        for model in (student, *models):
             outputs = len(keras.tree.flatten(getattr(model, "outputs", None) or [None]))
             if outputs > 1:
                 raise ValueError(
@@ -89,21 +91,24 @@ class DenseDistiller(Distiller):
                     f"'{model.name}' with {outputs} outputs"
                 )
         losses = [_share(kd_loss, number, len(teachers)) for number in range(len(teachers))]
-        super().__init__(student, SideBySide(teachers), kd_loss=losses[0], **settings)
+        teacher = SideBySide(models) if models else None
+        super().__init__(student, teacher, kd_loss=losses[0], **settings)
         running = self._untracked.running
-        specs = self._inspect(student), self._inspect(running)
-        for loss, teacher in zip(losses[1:], teachers[1:], strict=True):
+        specs = self._inspect(student), running and self._inspect(running)
+        for loss in losses[1:]:
             (term,) = output_terms(loss, student, specs[0], self.teacher, specs[1])
-            term.name = f"kd_loss_{teacher.name}"
             self.output_terms.append(term)
-        self.output_terms[0].name = f"kd_loss_{teachers[0].name}"
+        self._names = [each if isinstance(each, str) else each.name for each in teachers]
+        for term, name in zip(self.output_terms, self._names, strict=True):
+            term.name = f"kd_loss_{name}"
         self._untracked.kd_loss = kd_loss
         join_training(self)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, alpha and temperature as they are now."""
         config = super().get_config()
-        del config["teacher"]
+        if config.pop("teacher") is None:
+            return {**config, "teachers": list(self._names)}
         teachers = self._untracked.teacher.models
         return {**config, "teachers": [uncompiled_config(each) for each in teachers]}
 

@@ -14,6 +14,7 @@ from keras_kd.callbacks.teacher_route import route_files
 from keras_kd.checks import check_whole_number
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_models
+from keras_kd.schemes.cached_answers import Cache, cached_answers
 from keras_kd.schemes.fit_arguments import (
     Compile,
     compile_arguments,
@@ -38,6 +39,7 @@ def route(
     compile: Compile,
     distiller: Mapping[str, Any] | None = None,
     folder: str | os.PathLike | None = None,
+    cache: Cache = None,
     **fit: Any,
 ) -> SequenceResult:
     """Lets a student follow its teacher's way: checkpoints of the teacher teach in their order.
@@ -62,6 +64,7 @@ def route(
         folder: Where the student after each checkpoint and the last whole epoch are kept. With the
             same arguments again, what is finished is loaded and what was stopped goes on. None
             keeps nothing.
+        cache: As in `assistant_chain`, for each checkpoint.
         **fit: As in `stages`: the epochs' numbers go on from checkpoint to checkpoint.
 
     Returns:
@@ -90,7 +93,9 @@ def route(
     places = _checked(checkpoints)
     shares = _shares(epochs, len(places))
     settings, compiled = distiller_arguments(distiller), compile_arguments(compile)
-    callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
+    cached = cached_answers(cache, {**fit, "x": x, "y": y}, places)
+    losses = settings.get("feature_losses", ())
+    callbacks, verbose = fit.pop("callbacks", None), fit.get("verbose", "auto")
     trainings, first = [], 0
     for number, (place, share) in enumerate(zip(places, shares, strict=True), 1):
         given = fit_arguments({**fit, "epochs": first + share}, x, y)
@@ -100,6 +105,7 @@ def route(
             "fit": plain_fit(given),
             "teacher": known_teacher(folder, None if folder is None else _model(place)),
             "model": size_of(student),
+            "cache": None if cached is None else plain(cached.settings),
         }
         trainings.append(
             Training(
@@ -109,6 +115,9 @@ def route(
                 fit={**given, "initial_epoch": first},
                 said=f"taught by {getattr(place, 'name', place)}",
                 settings=known,
+                data=None
+                if cached is None
+                else cached.of(f"checkpoint_{number}", _loader(place), losses, given),
             )
         )
         first += share
@@ -119,12 +128,17 @@ def route(
 def _maker(student, place, settings, compiled):
     """Returns a function that makes the Distiller of one checkpoint, compiled."""
 
-    def make():
-        model = Distiller(student, _model(place), **settings)
+    def make(runs):
+        model = Distiller(student, _model(place) if runs else None, **settings)
         model.compile(**compiled())
         return model
 
     return make
+
+
+def _loader(place):
+    """Returns a function that gives the checkpoint's model."""
+    return lambda: _model(place)
 
 
 def _model(place):

@@ -10,6 +10,7 @@ import keras
 
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.argument_checks import check_models
+from keras_kd.schemes.cached_answers import Cache, cached_answers
 from keras_kd.schemes.fit_arguments import (
     Compile,
     compile_arguments,
@@ -38,6 +39,7 @@ def stages(
     compile: Compile,
     distiller: Mapping[str, Any] | None = None,
     folder: str | os.PathLike | None = None,
+    cache: Cache = None,
     **fit: Any,
 ) -> SequenceResult:
     """Trains a student in stages that differ in loss, layers, learning rate or data.
@@ -75,6 +77,8 @@ def stages(
             trains is known by the weights, functions among the arguments by their names alone. A
             teacher that follows the student, such as `teachers.MovingAverage`, is not kept, and a
             folder refused with it.
+        cache: As in `assistant_chain`. The teacher is asked once for the common data, and once for
+            those of a stage's own, where a stage listens.
         **fit: What `fit` takes for each stage, but for `epochs`. The epochs' numbers go on from
             stage to stage, for callbacks too. `sample_weight` and `validation_split` belong to `x`:
             with them no stage has data of its own. All else holds for each stage, whatever its
@@ -117,10 +121,20 @@ def stages(
             f"Each stage has its own epochs: Stage(name, epochs). Received: epochs={fit['epochs']}"
         )
     check_beside(parts, fit)
+    if cache is not None and teacher is None:
+        raise ValueError(
+            "A `cache` keeps what a teacher says, and there is none: take cache=None. "
+            f"Received: teacher=None, cache={cache!r}"
+        )
     trainable, known = Trainable(student), {}
-    callbacks, verbose = fit.pop("callbacks", None), fit.pop("verbose", "auto")
+    cached = cached_answers(cache, {**fit, "x": x, "y": y}, [teacher])
+    callbacks, verbose = fit.pop("callbacks", None), fit.get("verbose", "auto")
     if folder is not None:
         known = {"teacher": known_teacher(folder, teacher), "model": size_of(student)}
+    if cached is not None:
+        known["cache"] = plain(cached.settings)
+    sharing = [{**settings, **part.distiller} for part in parts if part.x is None]
+    common = [loss for each in sharing for loss in each.get("feature_losses", ())]
     trainings, first = [], 0
     for part in parts:
         data = (x, y) if part.x is None else (part.x, part.y)
@@ -128,6 +142,11 @@ def stages(
         check_learns((student, teacher), part, own, _compile_of(part, compiled), data)
         given = fit_arguments({**fit, "epochs": first + part.epochs}, *data)
         make = _maker(teacher, part, own, compiled, trainable)
+        heard = None
+        if cached is not None and part.x is not None and _listens(own):
+            heard = cached.of(part.name, teacher, own.get("feature_losses", ()), given)
+        elif cached is not None and part.x is None and any(map(_listens, sharing)):
+            heard = cached.of("teacher", teacher, common, given)
         trainings.append(
             Training(
                 name=part.name,
@@ -141,6 +160,7 @@ def stages(
                     "trainable": trainable.places(part.trainable),
                     "fit": plain_fit(given),
                 },
+                data=heard,
             )
         )
         first += part.epochs
@@ -154,14 +174,19 @@ def stages(
 def _maker(teacher, part, settings, compiled, trainable):
     """Returns a function that makes the Distiller of one stage, compiled."""
 
-    def make():
+    def make(runs):
         trainable.only(part.trainable)
-        listens = settings.get("kd_loss", True) is not None or settings.get("feature_losses")
-        model = Distiller(trainable.model, teacher if listens else None, **settings)
+        heard = teacher if runs and _listens(settings) else None
+        model = Distiller(trainable.model, heard, **settings)
         model.compile(**_compile_of(part, compiled))
         return model
 
     return make
+
+
+def _listens(settings):
+    """Whether a Distiller of these settings has a term that needs a teacher."""
+    return settings.get("kd_loss", True) is not None or bool(settings.get("feature_losses"))
 
 
 def _compile_of(part, compiled):

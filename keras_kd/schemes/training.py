@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_kd.schemes.fit_arguments import callbacks_of
+from keras_kd.schemes.sequence_bar import SequenceBar
 from keras_kd.schemes.sequence_result import Epochs
 from keras_kd.schemes.training_folder import TrainingFolder
 
@@ -23,18 +24,22 @@ class Training:
     Attributes:
         name: Its name in results and files.
         model: The model that it trains in place.
-        make: Returns the compiled model whose `fit` trains it, made anew at each call.
+        make: Returns the compiled model whose `fit` trains it, made anew at each call; given
+            whether its teacher runs, or what it says travels with the data.
         fit: What `fit` takes, `epochs` among it, without callbacks.
         said: What it does, for the line that is printed.
         settings: What a folder knows it by, in plain values.
+        data: None, or a function that asks the teacher, trained by then, and returns what `fit`
+            takes in place of its data.
     """
 
     name: str
     model: keras.Model
-    make: Callable[[], keras.Model]
+    make: Callable[[bool], keras.Model]
     fit: dict[str, Any]
     said: str
     settings: dict[str, Any]
+    data: Callable[[], dict[str, Any]] | None = None
 
 
 def run(
@@ -58,14 +63,18 @@ def run(
     seed = random.randrange(2**31)
     for training in trainings:
         callbacks_of(callbacks, training.name, len(trainings))
-        with _drawing(seed):
-            training.make()
+        for runs in {True, training.data is None}:
+            with _drawing(seed):
+                training.make(runs)
     if kept is not None:
         seed = kept.begin(seed)
     epochs = {}
+    bar = SequenceBar(trainings) if verbose in ("auto", 1) else None
     for number, training in enumerate(trainings):
         found = None if kept is None else kept.load(number)
-        if verbose:
+        if bar is not None:
+            bar.turn_to(number, found is not None)
+        elif verbose:
             done = training.said if found is None else "trained already"
             print(f"{number + 1} of {len(trainings)}: {training.name}, {done}", flush=True)
         if found is None:
@@ -76,10 +85,14 @@ def run(
             backup = [] if kept is None else [kept.backup(number)]
             # Behind the user's callbacks, which add to the logs, and an epoch is on the disk before
             # the weights that it ended with.
-            given = [*given, recorder, *backup]
+            given = [*given, *([] if bar is None else [bar]), recorder, *backup]
+            fit = {**training.fit, "verbose": verbose if bar is None else 0}
+            if training.data is not None:
+                fit.update(training.data())
             with _drawing(seed + number):
-                model = training.make()
-            model.fit(**training.fit, callbacks=given, verbose=verbose)
+                model = training.make(training.data is None)
+                model.wire(fit["x"])
+            model.fit(**fit, callbacks=given)
             found = recorder.epochs
             if kept is not None:
                 kept.save(number, found)
