@@ -1,5 +1,6 @@
 """What the site's pages say is there and runs; `make docs` sees to links and names."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import keras_kd
 DOCS = Path(__file__).parent.parent / "docs"
 sys.path.insert(0, str(DOCS / "extensions"))
 
+from borrowed_pages import with_badge  # noqa: E402
 from markdown_docstrings import as_rst  # noqa: E402
 from public_rooms import documented  # noqa: E402
 
@@ -46,6 +48,18 @@ def test_every_public_name_has_an_example():
         for name, (_, value) in found.items()
         if ">>>" not in value.__doc__ and "```python" not in value.__doc__
     ] == []
+
+
+def test_notebooks_have_a_colab_badge_where_the_repository_is_known():
+    path = DOCS.parent / "notebooks" / "schemes.ipynb"
+    notebook = path.read_text(encoding="utf-8")
+    assert with_badge(notebook, path.name, None) == notebook
+    first = json.loads(with_badge(notebook, path.name, "owner/keras_kd"))["cells"][0]["source"]
+    title, rest = first.split("\n", 1)
+    assert title.startswith("# Schemes") and "each in at most 25 lines" in rest
+    assert (
+        "colab.research.google.com/github/owner/keras_kd/blob/main/notebooks/schemes.ipynb" in rest
+    )
 
 
 def test_docstrings_of_markdown_become_restructured_text():

@@ -1,5 +1,7 @@
 """Notebooks and benchmark pages stand in their own folders; the site shows copies."""
 
+import json
+import os
 import pathlib
 import re
 
@@ -20,7 +22,30 @@ def _copy(app):
             text = f"{head}\n\n{figure.read_text(encoding='utf-8')}\n{rest}"
         _write(docs / "evidence" / "pages" / path.name, text)
     for path in (docs.parent / "notebooks").glob("*.ipynb"):
-        _write(docs / "gallery" / "notebooks" / path.name, path.read_text(encoding="utf-8"))
+        text = with_badge(
+            path.read_text(encoding="utf-8"), path.name, os.environ.get("KERAS_KD_REPOSITORY")
+        )
+        _write(docs / "gallery" / "notebooks" / path.name, text)
+
+
+def with_badge(notebook, name, repository):
+    """Returns a notebook's JSON with a Colab badge under its title.
+
+    Args:
+        notebook: The JSON.
+        name: The file's name.
+        repository: `owner/name` on GitHub; where it is not known there is no badge.
+    """
+    if not repository:
+        return notebook
+    content = json.loads(notebook)
+    title, _, rest = "".join(content["cells"][0]["source"]).partition("\n")
+    address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{name}"
+    badge = (
+        f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+    )
+    content["cells"][0]["source"] = f"{title}\n\n{badge}\n{rest}"
+    return json.dumps(content, indent=1)
 
 
 def _write(path, text):
