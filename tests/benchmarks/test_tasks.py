@@ -154,3 +154,70 @@ def test_mean_teacher(small_task):
     ]
     assert [cells[-1] for cells in tried.values()].count("yes") == 4
     assert run.trained == len(tried) == 8
+
+
+def test_born_again(small_task):
+    run = small_task("scheme_born_again.py")
+    table, *tried = run.tables
+    assert [re.sub(r", .*", "", name) for name in percents(table)] == [
+        "one training",
+        "4 times as long",
+        "generation 1",
+        "generation 2",
+        "generation 3",
+        "mean of the 4 generations",
+        "mean of 4 models trained alone",
+    ]
+    assert [[cells[-1] for cells in each.values()].count("yes") for each in tried] == [1, 1, 1]
+    assert run.trained == sum(map(len, tried)) + 1
+
+
+@needs_data
+def test_stages(small_task):
+    pytest.importorskip("keras_hub")
+    run = small_task("scheme_stages.py")
+    table, tried, until = run.tables
+    assert [name.split(", rate")[0] for name in percents(table)] == [
+        "the teacher",
+        "labels",
+        "labels, classifier first",
+        "KD",
+        "KD with the body frozen, then labels",
+        "KD with the body frozen, then KD",
+        "teacher alone, then labels",
+    ]
+    assert len(tried) == 6 and len(until) == 4
+    assert run.trained == len(table) + len(until)
+
+
+def test_assistants(small_task):
+    run = small_task("scheme_assistants.py")
+    table, tried = run.tables
+    assert [name.split(",")[0] for name in percents(table)] == [
+        "net 10",
+        "net 4 alone",
+        "net 2 alone",
+        "KD from net 10",
+        "TAKD over net 4",
+        "DGKD over net 4",
+    ]
+    assert run.trained == len(table)
+    assert len(tried) == 1
+
+
+def test_together(small_task):
+    run = small_task("scheme_together.py")
+    table, tried = run.tables
+    assert [name.split(",")[0] for name in percents(table)] == [
+        "the teacher",
+        "alone",
+        "two from each other",
+        "two from their mean",
+        "its own teacher",
+        "its exit at stage1",
+        "its exit at stage2",
+        "KD",
+        "mean of two alone",
+        "mean of the two from each other",
+    ]
+    assert run.trained == 1 + len(tried) + 2
