@@ -6,4 +6,10 @@ from keras_kd.teachers.moving_average import MovingAverage
 from keras_kd.teachers.tflite_teacher import TFLiteTeacher
 from keras_kd.teachers.virtual import Virtual
 
-__all__ = ["Ensemble", "MovingAverage", "TFLiteTeacher", "Virtual", "fold_batch_normalization"]
+__all__ = [
+    "Ensemble",
+    "MovingAverage",
+    "TFLiteTeacher",
+    "Virtual",
+    "fold_batch_normalization",
+]
