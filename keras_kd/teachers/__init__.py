@@ -3,12 +3,14 @@
 from keras_kd.teachers.ensemble import Ensemble
 from keras_kd.teachers.fold_batch_normalization import fold_batch_normalization
 from keras_kd.teachers.moving_average import MovingAverage
+from keras_kd.teachers.per_output import PerOutput
 from keras_kd.teachers.tflite_teacher import TFLiteTeacher
 from keras_kd.teachers.virtual import Virtual
 
 __all__ = [
     "Ensemble",
     "MovingAverage",
+    "PerOutput",
     "TFLiteTeacher",
     "Virtual",
     "fold_batch_normalization",
