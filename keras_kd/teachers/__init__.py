@@ -4,6 +4,7 @@ from keras_kd.teachers.ensemble import Ensemble
 from keras_kd.teachers.fold_batch_normalization import fold_batch_normalization
 from keras_kd.teachers.moving_average import MovingAverage
 from keras_kd.teachers.per_output import PerOutput
+from keras_kd.teachers.student_on import student_on
 from keras_kd.teachers.tflite_teacher import TFLiteTeacher
 from keras_kd.teachers.virtual import Virtual
 
@@ -14,4 +15,5 @@ __all__ = [
     "TFLiteTeacher",
     "Virtual",
     "fold_batch_normalization",
+    "student_on",
 ]
