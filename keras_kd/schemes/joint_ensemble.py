@@ -50,7 +50,8 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
     What is trained is the answer, so that members share the work and need not be good alone (see
     Jeffares et al., 2023); `<member>_loss` in the logs says how good each is. A vote has no
     gradient: there each member learns the labels by itself, as if it were trained alone, and the
-    loss of the vote trains the weights. `fit` and `evaluate` also log `<member>_weight`.
+    loss of the vote trains the weights. As a student of a Distiller a vote is refused. `fit` and
+    `evaluate` also log `<member>_weight`.
 
     It is one model: `export_student` exports it as one, and it is a teacher like any other, live or
     through a `TeacherCache`. `members` are the ordinary models that it was given.
@@ -146,6 +147,12 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         """Returns the answer, logits."""
+        if training and self._average.average == "vote" and not self._untracked.step.is_open:
+            raise ValueError(
+                "A vote has no gradient, so that only this model's own `fit` trains its members: "
+                "as a student of a Distiller take average='probabilities' or 'logits'. Received: "
+                "average='vote', training=True"
+            )
         given = [
             as_logits(model(own_inputs(inputs, model), training=training))
             for model, as_logits in zip(self.members, self._as_logits, strict=True)

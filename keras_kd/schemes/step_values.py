@@ -15,9 +15,14 @@ class StepValues:
     def __exit__(self, *exception):
         del self._of_thread.kept
 
+    @property
+    def is_open(self):
+        """Whether this thread is in a step."""
+        return hasattr(self._of_thread, "kept")
+
     def keep(self, values):
         """Keeps values by name until the step ends."""
-        if hasattr(self._of_thread, "kept"):
+        if self.is_open:
             self._of_thread.kept.update(values)
 
     @property

@@ -61,7 +61,8 @@ class Average(keras.layers.Layer):
     def _choice(self, value, is_logits):
         if self.activation == "sigmoid":
             return ops.cast(value > (0.0 if is_logits is not False else 0.5), "float32")
-        return ops.one_hot(ops.argmax(value, axis=-1), value.shape[-1], dtype="float32")
+        first = ops.top_k(value, 1)[1][..., 0]  # Keras' argmax takes what LiteRT does not have
+        return ops.one_hot(first, value.shape[-1], dtype="float32")
 
     def _logits(self, outputs):
         values = [

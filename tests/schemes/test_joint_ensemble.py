@@ -141,6 +141,7 @@ def test_members_may_end_in_softmax():
     assert_same_weights(mixed, plain, atol=1e-5)
 
 
+@pytest.mark.alike
 def test_multi_label_members_are_averaged_by_their_sigmoid():
     models = team()
     zs = logits_of(models)
@@ -233,6 +234,7 @@ def test_what_one_member_masks_counts_for_nothing():
     assert found["loss"] == pytest.approx(losses[real].mean(), rel=1e-4)
 
 
+@pytest.mark.alike
 def test_each_member_takes_its_own_of_inputs_by_name():
     def of(name, *keys):
         inputs = {key: keras.Input((4,), name=key) for key in keys}
@@ -301,6 +303,16 @@ def test_real_values_are_averaged_and_take_any_loss():
 def test_it_learns_from_labels():
     with pytest.raises(ValueError, match="Received: y=None"):
         ensemble().fit(X, verbose=0)
+
+
+@pytest.mark.alike
+def test_as_a_student_it_learns_by_its_mean_and_not_by_a_vote():
+    teacher, model = net(9, seed=4), ensemble()
+    before = [numbers(member) for member in model.members]
+    distiller(model, teacher, alpha=0.0).fit(X, verbose=0)
+    assert all(largest_move(*pair) > 0 for pair in zip(model.members, before, strict=True))
+    with pytest.raises(ValueError, match="A vote has no gradient"):
+        distiller(ensemble("vote"), teacher, alpha=0.0).fit(X, verbose=0)
 
 
 A, B = named(net(seed=1), "a"), named(net(seed=2), "b")

@@ -104,6 +104,7 @@ def test_its_answers_come_from_a_cache_alike(student, teacher, tmp_path):
     keras.config.enable_interactive_logging()
 
 
+@pytest.mark.alike
 def test_a_loss_that_reads_the_other_kind_is_refused(student, teacher):
     with pytest.raises(ValueError, match="the teacher ends in softmax"):
         distiller(student, teacher, kd_loss={"cls": BinaryKDLoss()})

@@ -78,6 +78,7 @@ def test_the_final_model_is_fitted_on_the_members_probabilities():
     np.testing.assert_allclose(stacked(X[OLD]), expected, atol=1e-5)
 
 
+@pytest.mark.alike
 def test_data_sets_are_read_with_their_weights():
     class Batches(keras.utils.PyDataset):
         num_batches = 3
@@ -92,6 +93,7 @@ def test_data_sets_are_read_with_their_weights():
     np.testing.assert_array_equal(final.weights, np.repeat([1.0, 2.0, 3.0], 5))
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "trained_on",
     [X, X[10:20], (X, Y), X.astype("float64"), {"x": X}],
@@ -136,6 +138,7 @@ def test_a_final_keras_model_teaches_live_and_through_a_cache(tmp_path):
         np.testing.assert_array_equal(weight, was)
 
 
+@pytest.mark.alike
 def test_the_whole_is_saved_as_one_model(tmp_path):
     stacked = Stacked(members(), last("softmax"), fitted=True)
     stacked.model.save(tmp_path / "stacked.keras")
