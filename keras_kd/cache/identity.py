@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from keras_kd.cache.fingerprints import has_own_classes, model_digest
 from keras_kd.cache.header import FORMAT
 from keras_kd.cache.shards import parse_block
+from keras_kd.features.model_digest import has_own_classes, model_digest
 from keras_kd.lazy_modules import tf
 
 _BLOCK_BYTES = 2**20  # of one record in a file

@@ -1,5 +1,6 @@
 """Configs of what holds models, as Keras saves them."""
 
+import collections
 from contextlib import nullcontext
 
 import keras
@@ -24,6 +25,18 @@ def with_parts(config, parts, custom_objects=None):
             else value
             for key, value in config.items()
         }
+
+
+def check_unshared(models):
+    """Raises a ValueError if a config cannot describe models because they share variables."""
+    holders = collections.Counter(id(v) for model in models for v in model.variables)
+    shared = sum(count > 1 for count in holders.values())
+    if shared:
+        raise ValueError(
+            "A file describes the models as ones of their own, which could not share weights when "
+            "they are loaded: keep them with save_weights('name.weights.h5'). Received: "
+            f"{[model.name for model in models]}, {shared} shared variables"
+        )
 
 
 def _drop(config):

@@ -45,6 +45,8 @@ def output_kind(value, recording) -> tuple[str | None, int]:
         the end: another than -1 is that of a softmax.
     """
     kind, axis = _kind(value, recording.calls)
+    if kind is None:
+        kind = _kind_by_compile_of_one(value, recording.calls)
     return kind, -1 if axis is None else axis - len(value.shape)
 
 
@@ -54,6 +56,12 @@ def kind_by_compile(model) -> str | None:
     if not isinstance(from_logits, bool):
         return None
     return LOGITS if from_logits else PROBABILITIES
+
+
+def _kind_by_compile_of_one(value, calls):
+    """Returns what a model inside was compiled for that gave this very tensor, or None."""
+    models = (m for m, _, given in calls if given is value and isinstance(m, keras.Model))
+    return next((kind for kind in map(kind_by_compile, models) if kind is not None), None)
 
 
 def is_scoring(layer) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.features.graph_cutting import between, ends, file_copy, tapped
+from keras_kd.features.graph_cutting import between, ends, file_copy, fresh_inputs, tapped
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.tap import Tap
 from keras_kd.losses.formula.resample import average_to
@@ -70,10 +70,7 @@ def student_with_teacher_classifier(
     projector = _projector(value.shape, target.shape, term.parts[0])
     if projector.output_shape[1:] != tuple(target.shape)[1:]:
         classifier = _resized(classifier, projector.output_shape)
-    inputs = keras.tree.map_structure(
-        lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, sparse=x.sparse, name=x.name),
-        ends(student)[0],
-    )
+    inputs = fresh_inputs(student)
     outputs = classifier(projector(features(inputs)))
     return keras.Model(inputs, outputs, name=f"{student.name}_with_teacher_classifier")
 

@@ -4,6 +4,7 @@ from keras_kd.schemes.assistant_chain import assistant_chain
 from keras_kd.schemes.born_again import BornAgainResult, born_again
 from keras_kd.schemes.early_exit import EarlyAnswers, EarlyExit
 from keras_kd.schemes.exit_table import ExitTable, exit_table
+from keras_kd.schemes.joint_ensemble import JointEnsemble
 from keras_kd.schemes.mutual_distiller import MutualDistiller
 from keras_kd.schemes.route import route
 from keras_kd.schemes.self_distiller import SelfDistiller
@@ -16,6 +17,7 @@ __all__ = [
     "EarlyAnswers",
     "EarlyExit",
     "ExitTable",
+    "JointEnsemble",
     "MutualDistiller",
     "SelfDistiller",
     "SequenceResult",

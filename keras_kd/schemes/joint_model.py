@@ -7,24 +7,21 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import keras
-from keras import ops
 
-from keras_kd.aside import save_safely
 from keras_kd.checks import check_number
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
-from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.student_rules import StudentRules
-from keras_kd.distiller.taking_turns import TurnTakingModel
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses.formula.given_values import replica_share
+from keras_kd.schemes.several_models import SeveralModels
 from keras_kd.typing import Tensor
 
 _OF_EACH = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
-class JointModel(TurnTakingModel, ResumableModel):
+class JointModel(SeveralModels):
     """A model that answers once for each of its learners, `{name: output}`, and learns one task.
 
     One array of labels, and one of sample weights, is for all of them. So are the loss and the
@@ -35,8 +32,6 @@ class JointModel(TurnTakingModel, ResumableModel):
         learners: The learners' names.
         **kwargs: Keras' `name` and `dtype`.
     """
-
-    teacher = None
 
     def __init__(self, learners: list[str], **kwargs: Any) -> None:
         # Autocast would hand the learners other inputs than their own.
@@ -96,11 +91,6 @@ class JointModel(TurnTakingModel, ResumableModel):
         if loss is not None:
             rules.compile(loss, None, metrics, weighted)
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles as before the model was saved."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def compute_loss(
         self,
         x: Any = None,
@@ -129,24 +119,6 @@ class JointModel(TurnTakingModel, ResumableModel):
         weights = self._for_each(sample_weight)
         return super().compute_metrics(x, self._for_each(y), y_pred, weights)
 
-    def zero_grad(self, *args: Any, **kwargs: Any) -> None:
-        """PyTorch's `zero_grad`, of all variables.
-
-        Keras lists them by their paths, which two learners of one architecture have alike: what is
-        not in the list would add up its gradients from step to step.
-        """
-        super().zero_grad(*args, **kwargs)
-        for variable in self.trainable_variables:
-            variable.value.grad = None
-
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Keras' `save`; a file that is there already stays until the new one is whole."""
-        save_safely(super().save, filepath, *args, **kwargs)
-
-    def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Keras' `save_weights`; as for `save`, a file stays until then."""
-        save_safely(super().save_weights, filepath, *args, **kwargs)
-
     def export(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Says what is exported in this model's place."""
         raise ValueError(
@@ -158,15 +130,6 @@ class JointModel(TurnTakingModel, ResumableModel):
     def add_scalar(self, name: str, value: float) -> keras.Variable:
         """Makes a variable that training leaves alone and callbacks change."""
         return add_scalar(self, name, value)
-
-    def add_log(self, name: str) -> keras.metrics.Metric:
-        """Makes the mean over an epoch that the logs show under `name`."""
-        return keras.metrics.Mean(name=name, dtype="float32")
-
-    def log(self, tracker: keras.metrics.Metric, value: Tensor, outputs: Tensor) -> None:
-        """Adds a batch's value to the epoch's mean, as it is without scaling over replicas."""
-        value = value / as_term(replica_share())
-        tracker.update_state(value, sample_weight=ops.shape(outputs)[0])
 
     def _for_each(self, value, made=lambda value: value):
         return None if value is None else {name: made(value) for name in self._learners}

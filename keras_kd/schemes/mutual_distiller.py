@@ -15,7 +15,7 @@ from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.output_term import OutputTerm
 from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import uncompiled_config, with_parts
+from keras_kd.features.nested_config import check_unshared, uncompiled_config, with_parts
 from keras_kd.features.output_kind import LOGITS
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.losses import DistillationLoss, KDLoss
@@ -97,6 +97,7 @@ class MutualDistiller(JointModel):
         name: str = "mutual_distiller",
     ) -> None:
         students = peers.check_students(students)
+        peers.check_inputs(students)
         peers.check_teaching(learn_from, kd_loss)
         super().__init__(
             [student.name for student in students], name=name, dtype=peers.policy_of(students)
@@ -169,7 +170,7 @@ class MutualDistiller(JointModel):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, temperature and weight as they are now."""
-        peers.check_unshared(self.students)
+        check_unshared(self.students)
         return {
             "name": self.name,
             "students": [uncompiled_config(student) for student in self.students],

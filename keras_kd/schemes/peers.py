@@ -14,23 +14,28 @@ from keras_kd.losses.response_loss import ResponseLoss
 _WAYS = ("each", "mean")
 
 
-def check_students(students) -> list:
-    """Returns the students as a list, or says which of them cannot be one."""
+def check_students(students, argument="students", logs=("loss", "mutual_loss")) -> list:
+    """Returns models that train together as a list, or says which of them cannot be one.
+
+    Args:
+        students: The models.
+        argument: What the caller's argument is called, for messages.
+        logs: What is logged of each, under `<name>_<log>`.
+    """
     if not isinstance(students, list | tuple) or len(students) < 2:
         raise ValueError(
-            "`students` must be a list of two or more keras.Models, which teach each other. "
-            f"Received: students={students!r}"
+            f"`{argument}` must be a list of two or more keras.Models, which learn together. "
+            f"Received: {argument}={students!r}"
         )
     for student in students:
         check_model(student)
+    names = [student.name for student in students]
     if len({id(student) for student in students}) < len(students):
         raise ValueError(
-            "A student is in the list twice, and would learn from itself: give "
-            "keras.models.clone_model(student) a name of its own. Received: "
-            f"students={[student.name for student in students]}"
+            "A model is in the list twice, and would learn from itself: give "
+            f"keras.models.clone_model(model) a name of its own. Received: {argument}={names}"
         )
-    _check_names([student.name for student in students])
-    _check_inputs(students)
+    _check_names(names, logs)
     return list(students)
 
 
@@ -113,40 +118,28 @@ def check_outputs(students, specs):
         )
 
 
-def check_unshared(students):
-    """Raises if a config cannot describe the students because they share variables."""
-    holders = collections.Counter(id(v) for student in students for v in student.variables)
-    shared = sum(count > 1 for count in holders.values())
-    if shared:
-        raise ValueError(
-            "A file describes the students as models of their own, which could not share weights "
-            "when they are loaded: keep them with save_weights('name.weights.h5'). Received: "
-            f"{shared} shared variables"
-        )
-
-
 def policy_of(students):
     """Returns the dtype policy whose loss scaling the students need."""
     policies = [student.dtype_policy for student in students]
     return next((each for each in policies if each.name == "mixed_float16"), policies[0])
 
 
-def _check_names(names):
+def _check_names(names, each):
     if len(set(names)) < len(names):
         raise ValueError(
-            "The students' names must differ, since the logs tell them apart by these: give each "
-            f"a `name=` where it is made, or assign `student.name`. Received: names={names}"
+            "The models' names must differ, since the logs tell them apart by these: give each "
+            f"a `name=` where it is made, or assign `model.name`. Received: names={names}"
         )
-    logs = ["loss", *(f"{name}_{log}" for name in names for log in ("loss", "mutual_loss"))]
+    logs = ["loss", *(f"{name}_{log}" for name in names for log in each)]
     twice = [log for log, count in collections.Counter(logs).items() if count > 1]
     if twice:
         raise ValueError(
-            "The logs would have one name for two figures: rename a student. Received: "
+            "The logs would have one name for two figures: rename a model. Received: "
             f"names={names}, logs={twice}"
         )
 
 
-def _check_inputs(students):
+def check_inputs(students):
     """Raises if students that tell their inputs take other ones than the first."""
     specs = {student.name: input_spec(student) for student in students}
     known = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -26,6 +25,7 @@ from keras_kd.schemes.early_exit import EarlyExit
 from keras_kd.schemes.exit_heads import make_heads, pooling
 from keras_kd.schemes.exits import DEEPEST, find_exits
 from keras_kd.schemes.joint_model import JointModel
+from keras_kd.schemes.step_values import StepValues
 from keras_kd.typing import Tensor
 
 
@@ -134,7 +134,7 @@ class SelfDistiller(JointModel):
             self._check_head(exit_name, found.spec)
         # Where Keras does not look, since taps, rules and losses are no layers.
         self._untracked = types.SimpleNamespace(
-            rules=rules, kd_loss=kd_loss, hint=RegressionLoss(), found=found, step=_Step()
+            rules=rules, kd_loss=kd_loss, hint=RegressionLoss(), found=found, step=StepValues()
         )
         self._logs = {
             exit_name: [self.add_log(f"{exit_name}_{each}_loss") for each in ("kd", "feature")]
@@ -298,26 +298,3 @@ def _gives_logits(loss, kind):
     """Whether the model gives logits, by what the loss declares or else what was found."""
     declared = getattr(loss, "student_from_logits", None)
     return is_logits(kind) if declared is None else declared
-
-
-class _Step:
-    """What heads gave in the step that a thread is in; nothing is kept outside one."""
-
-    def __init__(self):
-        self._of_thread = threading.local()
-
-    def __enter__(self):
-        self._of_thread.kept = {}
-
-    def __exit__(self, *exception):
-        del self._of_thread.kept
-
-    def keep(self, values):
-        """Keeps values by name until the step ends."""
-        if hasattr(self._of_thread, "kept"):
-            self._of_thread.kept.update(values)
-
-    @property
-    def kept(self):
-        """What was kept in this step; empty outside one."""
-        return getattr(self._of_thread, "kept", {})

@@ -8,9 +8,9 @@ import keras
 from keras import ops
 
 from keras_kd.aside import save_aside
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.checks import local_path
 from keras_kd.distiller.followed_model import follows
+from keras_kd.features.model_digest import model_digest
 from keras_kd.losses.distillation_loss import snake_case
 
 _FILE = "sequence.json"

@@ -3,7 +3,19 @@
 from keras_kd.teachers.ensemble import Ensemble
 from keras_kd.teachers.fold_batch_normalization import fold_batch_normalization
 from keras_kd.teachers.moving_average import MovingAverage
+from keras_kd.teachers.per_output import PerOutput
+from keras_kd.teachers.stacked import Stacked
+from keras_kd.teachers.student_on import student_on
 from keras_kd.teachers.tflite_teacher import TFLiteTeacher
 from keras_kd.teachers.virtual import Virtual
 
-__all__ = ["Ensemble", "MovingAverage", "TFLiteTeacher", "Virtual", "fold_batch_normalization"]
+__all__ = [
+    "Ensemble",
+    "MovingAverage",
+    "PerOutput",
+    "Stacked",
+    "TFLiteTeacher",
+    "Virtual",
+    "fold_batch_normalization",
+    "student_on",
+]

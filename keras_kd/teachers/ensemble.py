@@ -9,12 +9,13 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from keras_kd.checks import check_flag, check_number
+from keras_kd.checks import check_number
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.preprocessing import input_names, takes_raw
 from keras_kd.teachers.average import AVERAGES, Average
+from keras_kd.teachers.members import check_member, kinds_of
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -83,7 +84,9 @@ class Ensemble(keras.Model):
         spec = input_spec_among(*models)
         specs = [inspect_model(model, input_spec_among(model, *models), {}) for model in models]
         _check_outputs(models, [found.outputs for found in specs])
-        kinds = _kinds(models, specs, from_logits, average)
+        kinds = kinds_of(
+            models, specs, from_logits, needed=average == "probabilities", whose="Ensemble"
+        )
         self.averages = [
             Average(
                 self.member_weights,
@@ -138,16 +141,7 @@ def _check_models(models):
             f"`models` must be a list of at least one keras.Model. Received: models={models!r}"
         )
     for number, model in enumerate(models):
-        if not isinstance(model, keras.Model):
-            raise TypeError(
-                "`models` must hold keras.Model objects. "
-                f"Received: models[{number}]={model!r} of type {type(model).__name__}"
-            )
-        if not model.built:
-            raise ValueError(
-                "A member is not built, so its shapes are unknown: call it on a batch of data. "
-                f"Received: models[{number}]='{model.name}', built=False"
-            )
+        check_member(f"models[{number}]", model)
         if takes_raw(model, None) and input_names(model) is None:
             raise ValueError(
                 "A member would be called without its preprocessor: preprocess the data, and set "
@@ -178,29 +172,3 @@ def _check_outputs(models, outputs):
                 "The members must give outputs of one structure and shape. Received: "
                 f"'{models[0].name}' gives {shapes[0]}, '{model.name}' gives {shape}"
             )
-
-
-def _kinds(models, specs, from_logits, average):
-    """Returns for every member whether each of its outputs is logits."""
-    if isinstance(from_logits, list | tuple):
-        if len(from_logits) != len(models):
-            raise ValueError(
-                f"`from_logits` must be one flag, or one for each of the {len(models)} models. "
-                f"Received: from_logits={from_logits}"
-            )
-        declared = list(from_logits)
-    else:
-        declared = [from_logits] * len(models)
-    declared = [check_flag("from_logits", flag, or_none=True) for flag in declared]
-    kinds = []
-    for model, spec, flag in zip(models, specs, declared, strict=True):
-        spec.check_classes_last(model.name)
-        found = [kind if flag is None else flag for kind in spec.is_logits]
-        if None in found and average == "probabilities":
-            raise ValueError(
-                "It cannot be known whether a member returns logits or probabilities: say "
-                f"Ensemble(from_logits=True) or False. Received: member '{model.name}', "
-                "from_logits=None"
-            )
-        kinds.append(found)
-    return kinds

@@ -3,8 +3,8 @@
 import keras
 import pytest
 
-from keras_kd.schemes import MutualDistiller, SelfDistiller
-from keras_kd.teachers import MovingAverage
+from keras_kd.schemes import JointEnsemble, MutualDistiller, SelfDistiller
+from keras_kd.teachers import MovingAverage, PerOutput
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 
@@ -28,9 +28,11 @@ def task(name):
     [
         lambda model: MutualDistiller([model, task("other")]),
         lambda model: SelfDistiller(model, exits=["hidden"]),
+        lambda model: JointEnsemble([model, task("other")]),
+        lambda model: PerOutput({"cls": model}),
         MovingAverage,
     ],
-    ids=["mutual", "self", "moving average"],
+    ids=["mutual", "self", "joint", "per output", "moving average"],
 )
 def test_a_preprocessor_that_would_not_run_is_told_of(made):
     with pytest.raises(ValueError, match=r"preprocessor = None.* Received: 'one' with a Rescaling"):

@@ -127,6 +127,22 @@ def test_outputs_of_several_heads_are_averaged_head_by_head():
         np.testing.assert_allclose(given[name], expected, atol=1e-6)
 
 
+def test_what_one_member_masks_the_ensemble_masks():
+    words = np.array([[1, 2, 0], [4, 0, 0]], "int32")
+
+    def tagger(seed, mask):
+        keras.utils.set_random_seed(seed)
+        inputs = keras.Input((3,), dtype="int32")
+        hidden = keras.layers.Embedding(5, 4, mask_zero=mask)(inputs)
+        return keras.Model(inputs, keras.layers.Dense(3)(hidden))
+
+    student, teacher = tagger(0, False), Ensemble([tagger(1, True), tagger(2, False)])
+    expected = kd(inferred(teacher, words), inferred(student, words), 4.0)[words > 0].mean()
+    model = distiller(student, teacher, alpha=0.0)
+    loss = model.fit(words, verbose=0).history["kd_loss"][0]
+    assert loss == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_ensemble_of_a_distiller_runs_each_member_once():
     calls = []
 
