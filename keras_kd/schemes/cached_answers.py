@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 import keras
 
 from keras_kd.cache import TeacherCache
-from keras_kd.cache.fingerprints import model_digest
 from keras_kd.checks import local_path
 from keras_kd.distiller.followed_model import follows
 from keras_kd.features.layer_tree import nearest
+from keras_kd.features.model_digest import model_digest
 from keras_kd.features.tap import Tap
 
 Cache: TypeAlias = str | os.PathLike | Mapping[str, Any] | None
