@@ -43,7 +43,7 @@ class Settings:
     seeds: tuple = (0, 1, 2, 3, 4)
 
 
-FULL = (Settings(), Settings("trec6", epochs=15), Settings("emotion6", epochs=10, length=32))
+FULL = (Settings(), Settings("trec6", epochs=10, seeds=(0, 1, 2)))
 SMALL = (Settings(epochs=2, candidates=1, seeds=(0,)),)
 
 
