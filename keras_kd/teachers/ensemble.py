@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_kd.checks import check_number
+from keras_kd.features.joined_inputs import JoinedInputsModel
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
@@ -19,7 +20,7 @@ from keras_kd.teachers.members import check_member, kinds_of
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Ensemble(keras.Model):
+class Ensemble(JoinedInputsModel):
     """Averages what several models answer, in one pass over the batch: a teacher like any other.
 
     ```
@@ -81,7 +82,6 @@ class Ensemble(keras.Model):
             raise ValueError(
                 f"`activation` must be 'softmax' or 'sigmoid'. Received: activation={activation!r}"
             )
-        spec = input_spec_among(*models)
         specs = [inspect_model(model, input_spec_among(model, *models), {}) for model in models]
         _check_outputs(models, [found.outputs for found in specs])
         kinds = kinds_of(
@@ -99,12 +99,7 @@ class Ensemble(keras.Model):
         ]
         # Keras would turn a dict into one of its own, which JAX does not return.
         self._outputs = types.SimpleNamespace(structure=specs[0].outputs)
-        shapes = keras.tree.map_structure(lambda x: x.shape, spec)
-        self.build(shapes)
-
-    def build(self, input_shape: Any) -> None:
-        """Nothing to make: the members are built."""
-        self.built = True
+        self.join_inputs({f"models[{number}]": model for number, model in enumerate(models)})
 
     def call(self, inputs: Any) -> Any:
         """Returns the members' average, in the structure of one member's outputs."""

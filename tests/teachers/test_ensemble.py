@@ -187,3 +187,13 @@ def test_what_is_no_ensemble_is_refused(arguments, error):
 def test_what_it_gives_can_be_declared():
     ensemble = Ensemble([net(activation="tanh")], from_logits=True)
     distiller(net(), ensemble, kd_loss=KDLoss())
+
+
+def test_it_takes_the_dtypes_that_its_members_take():
+    def words(name):
+        tokens = keras.Input((4,), dtype="int32")
+        vectors = keras.layers.Embedding(9, 2)(tokens)
+        return keras.Model(tokens, keras.layers.GlobalAveragePooling1D()(vectors), name=name)
+
+    (tokens,) = Ensemble([words("one"), words("other")], average="logits").inputs
+    assert tokens.dtype == "int32"
