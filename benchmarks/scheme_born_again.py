@@ -43,7 +43,10 @@ class Settings:
     seeds: tuple = (0, 1, 2, 3, 4)
 
 
-FULL = (Settings(), Settings("trec6", epochs=10, seeds=(0, 1, 2)))
+FULL = (
+    Settings(epochs=60, rates=(4e-3, 8e-3, 1.6e-2, 3.2e-2)),
+    Settings("trec6", epochs=10, seeds=(0, 1, 2)),
+)
 SMALL = (Settings(epochs=2, candidates=1, seeds=(0,)),)
 
 
