@@ -39,6 +39,18 @@ def test_imbalance(small_task):
     assert run.trained == 7
 
 
+def test_ensembles_of_the_imbalanced(small_task):
+    run = small_task("task_ensemble.py")
+    (table,) = run.tables
+    rows = [
+        "mean of 2 nets trained alone",
+        "JointEnsemble of 2",
+        "Stacked, 2 nets and a logistic regression",
+    ]
+    assert list(percents(table)) == [name for row in rows for name in (row, f"student of: {row}")]
+    assert run.trained == 4 + 2
+
+
 def test_two_digits(small_task):
     run = small_task("task_multilabel.py")
     (table,) = run.tables
