@@ -183,9 +183,11 @@ def _cell(row, figure):
     if figure not in row:
         return DASH
     text, spread = (percent if figure == "accuracy" else number), row[f"{figure}_sd"]
+    mean = text(row[figure])
+    mean = mean.removeprefix("-") if float(mean) == 0.0 else mean
     if spread is None:
-        return text(row[figure])
-    return f"{text(row[figure])} ± {percent(spread) if text is percent else f'{spread:.2g}'}"
+        return mean
+    return f"{mean} ± {percent(spread) if text is percent else f'{spread:.2g}'}"
 
 
 def _escaped(line):

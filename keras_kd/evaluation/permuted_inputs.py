@@ -73,7 +73,8 @@ def _label(feature, x):
     if isinstance(feature, list):
         return ", ".join(_label(each, x) for each in feature)
     if isinstance(feature, tuple):
-        return " ".join(["column", str(feature[-1]), "of", str(feature[0])])
+        of = feature[0] if isinstance(x, dict) else f"input {feature[0]}"
+        return f"column {feature[-1]} of {of}"
     if isinstance(feature, str):
         return feature
     return f"input {feature}" if isinstance(x, list | tuple) else f"column {feature}"

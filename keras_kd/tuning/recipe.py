@@ -26,7 +26,7 @@ class Recipe:
         make: The user's function, from settings, or from a trial, to a compiled model.
         space: Where settings are searched for; None where `make` asks the trial itself.
         fit: The arguments of `fit`, data and epochs among them.
-        callbacks: A function from a trial's name to callbacks, or None.
+        callbacks: A function from a training's name to callbacks, or None.
     """
 
     make: Callable[[Any], keras.Model]
@@ -38,20 +38,21 @@ class Recipe:
         self._seen: list[weakref.ref] = []
 
     def train(
-        self, trial: Any, seed: int, last: Sequence[keras.callbacks.Callback] = ()
+        self, trial: Any, seed: int, name: str, last: Sequence[keras.callbacks.Callback] = ()
     ) -> tuple[keras.Model, list[keras.callbacks.Callback]]:
         """Makes the model of a trial and fits it.
 
         Args:
             trial: A trial of Optuna, running or fixed.
             seed: Of all that is random in it, by `keras.utils.set_random_seed`.
+            name: What callbacks are made for.
             last: Callbacks that come after the user's.
 
         Returns:
             The model, and all its callbacks.
         """
         keras.utils.set_random_seed(seed)
-        callbacks = callbacks_of(self.callbacks, f"trial_{trial.number}", 1)
+        callbacks = callbacks_of(self.callbacks, name, 1)
         model = self._made(trial)
         callbacks = [*callbacks, *last]
         model.fit(**self.fit, callbacks=callbacks)
@@ -117,7 +118,7 @@ def checked_recipe(make: Any, space: Any, fit: dict[str, Any], callbacks: Any) -
         raise TypeError(
             "Callbacks would carry what they know from one trial to the next: give a function that "
             "makes them anew, callbacks=lambda name: [keras.callbacks.EarlyStopping()], of a "
-            f"trial's name, 'trial_3'. Received: callbacks={callbacks!r}"
+            f"training's name, 'search_trial_3'. Received: callbacks={callbacks!r}"
         )
     space = None if space is None else Space(space)
     return Recipe(make, space, fit, callbacks)

@@ -17,7 +17,7 @@ from keras_kd.tuning.optuna_package import optuna_package
 from keras_kd.tuning.recipe import check_validates, checked_recipe
 from keras_kd.tuning.search_result import SearchResult
 from keras_kd.tuning.storage import held
-from keras_kd.tuning.study import ended, opened_study
+from keras_kd.tuning.study import ended, next_seed, opened_study
 from keras_kd.tuning.trial_run import TrialRun
 
 
@@ -76,15 +76,15 @@ def search(
             and the data's order are the same.
         storage: Where the study is kept: the path of a SQLite file (`"study.db"`), or what Optuna
             takes. With the same arguments again the search goes on; a trial that ran when its
-            process ended counts for nothing. One process searches in a file at a time. None keeps
-            it in memory.
+            process ended counts for nothing and is tried once more, then others take its place.
+            One process searches in a file at a time. None keeps it in memory.
         name: The study's name in the storage.
         load_if_exists: Whether a study of that name goes on; if not, it is an error.
         sampler: One of `optuna.samplers`, in place of a `TPESampler` with the trial's seed.
         pruner: One of `optuna.pruners`; `NopPruner()` gives nothing up. Defaults to Optuna's
             `MedianPruner()`.
-        callbacks: A function from a trial's name, such as `"trial_3"`, to its callbacks, made anew
-            at each call.
+        callbacks: A function from the name of a training, such as `"search_trial_3"`, to its
+            callbacks, made anew at each call.
         **fit: What else Keras' `fit` takes, `validation_data` and `epochs` among it.
 
     Returns:
@@ -128,7 +128,7 @@ def search(
 
     def seed_sampler(study: Any, _: Any = None) -> None:
         if sampler is None:
-            study.sampler = optuna.samplers.TPESampler(seed=seed + ended(study))
+            study.sampler = optuna.samplers.TPESampler(seed=next_seed(study, seed))
 
     with held(storage) as (place, is_alone):
         study = opened_study(

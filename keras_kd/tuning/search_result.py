@@ -145,8 +145,10 @@ class SearchResult:
         found = self.study.trials[number]
         if seed is None:
             seed = found.user_attrs.get(SEED, self.seed)
+        seed = check_whole_number("seed", seed, least=0)
         fixed = optuna_package().trial.FixedTrial(found.params, number)
-        model, _ = self.recipe.train(fixed, check_whole_number("seed", seed, least=0))
+        name = f"{self.study.study_name}_trial_{number}_seed_{seed}"  # not the trial's own files
+        model, _ = self.recipe.train(fixed, seed, name)
         return model
 
     def to_markdown(self) -> str:

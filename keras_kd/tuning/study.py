@@ -11,7 +11,8 @@ from keras_kd.tuning.optuna_package import optuna_package
 from keras_kd.tuning.recipe import Recipe
 
 # What a study, and its trials, are marked with.
-_KNOWN_BY, DIVERGED, SEED, EPOCHS = "search", "diverged", "seed", "epochs"
+_KNOWN_BY, DIVERGED, EPOCHS, PLACE, SEED = "search", "diverged", "epochs", "place", "seed"
+_FURTHER = 100_000  # beyond the seeds of any search
 
 
 def opened_study(
@@ -65,6 +66,20 @@ def ended(study: Any) -> int:
         trial.state in (states.COMPLETE, states.PRUNED) or has_diverged(trial)
         for trial in study.get_trials(deepcopy=False)
     )
+
+
+def next_seed(study: Any, first: int) -> int:
+    """Returns the seed of the next trial: the first one's, and as many more as have ended.
+
+    What did not end is tried once more as it was. If that does not end either, it may be what kills
+    the process: then another seed, with other settings, takes its place.
+    """
+    failed, place = optuna_package().trial.TrialState.FAIL, ended(study)
+    tries = sum(
+        trial.state == failed and trial.user_attrs.get(PLACE) == place and not has_diverged(trial)
+        for trial in study.get_trials(deepcopy=False)
+    )
+    return first + place + _FURTHER * max(0, tries - 1)
 
 
 def has_diverged(trial: Any) -> bool:

@@ -14,7 +14,7 @@ from keras_kd.tuning.fresh_session import fresh_session
 from keras_kd.tuning.objectives import Objective
 from keras_kd.tuning.recipe import Recipe, student_of
 from keras_kd.tuning.report_to_trial import ReportToTrial
-from keras_kd.tuning.study import DIVERGED, EPOCHS, SEED, ended
+from keras_kd.tuning.study import DIVERGED, EPOCHS, PLACE, SEED, ended, next_seed
 
 
 class TrialRun:
@@ -38,14 +38,17 @@ class TrialRun:
             optuna.TrialPruned: If it was given up.
         """
         fresh_session()
-        seed = self.seed + ended(trial.study)
+        study = trial.study
+        seed = next_seed(study, self.seed)
         trial.set_user_attr(SEED, seed)
+        trial.set_user_attr(PLACE, ended(study))
         logged = [each.name for each in self.objectives if not each.is_cost]
         logs = EpochLogs(logged)
         last: list[keras.callbacks.Callback] = [logs]
         if len(self.objectives) == 1 and logged:  # Optuna prunes by one objective alone
             last.append(ReportToTrial(trial, logged[0]))
-        model, callbacks = self.recipe.train(trial, seed, last)
+        name = f"{study.study_name}_trial_{trial.number}"
+        model, callbacks = self.recipe.train(trial, seed, name, last)
         trial.set_user_attr(EPOCHS, len(logs.by_epoch))
         epoch = _last_epoch(callbacks, logs)
         values = self._values(model, logs, epoch)

@@ -100,8 +100,15 @@ def test_a_search_that_was_stopped_ends_as_one_that_was_not(tmp_path):
     def not_again(settings):
         raise AssertionError
 
+    for _ in range(2):
+        with pytest.raises(AssertionError):
+            search(not_again, SPACE, X, Y, trials=3, storage=storage, **given)
+    third = search(make_distiller, SPACE, X, Y, trials=3, storage=storage, **given)
+    *_, one, other, last = third.rows  # what fails twice does not fail for ever
+    assert (one["seed"], other["seed"]) == (9, 9) and one["settings"] == other["settings"]
+    assert last["seed"] > 9 and last["settings"] != one["settings"]
     again = search(not_again, SPACE, X, Y, trials=2, storage=f"sqlite:///{storage}", **given)
-    assert again.best_settings == result.best_settings
+    assert again.best_settings == third.best_settings
     with pytest.raises(ValueError, match=r"of another search.*epochs"):
         search(not_again, SPACE, X, Y, storage=storage, epochs=2, **given)
     with pytest.raises(ValueError, match=r"of another search.*space="):
@@ -126,17 +133,22 @@ def test_a_file_is_searched_in_by_one_process_at_a_time(tmp_path):
 
 
 def test_a_trial_that_does_not_go_well_is_given_up():
-    ends = []
+    ends, names = [], []
 
     class Ended(keras.callbacks.Callback):
         def on_train_end(self, logs=None):
             ends.append(self.model)
 
-    given = {"epochs": 2, "pruner": Odd(), "callbacks": lambda name: Ended(), **FIT}
+    def callbacks(name):
+        names.append(name)
+        return Ended()
+
+    given = {"epochs": 2, "pruner": Odd(), "callbacks": callbacks, **FIT}
     result = search(make_distiller, SPACE, X, Y, trials=2, **given)
     assert [row["state"] for row in result.rows] == ["complete", "pruned"]
     assert [row["epochs"] for row in result.rows] == [2, 1]
     assert len(ends) == 2  # what other callbacks hold is closed
+    assert names == ["search_trial_0", "search_trial_1"]
     assert result.best_trial == 0
 
 
