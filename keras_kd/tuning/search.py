@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.checks import check_whole_number
+from keras_kd.checks import check_flag, check_whole_number
 from keras_kd.schemes.fit_arguments import fit_arguments
 from keras_kd.tuning.fresh_session import fresh_session
 from keras_kd.tuning.objectives import find_objectives
@@ -17,7 +17,7 @@ from keras_kd.tuning.optuna_package import optuna_package
 from keras_kd.tuning.recipe import check_validates, checked_recipe
 from keras_kd.tuning.search_result import SearchResult
 from keras_kd.tuning.storage import held
-from keras_kd.tuning.study import ended, next_seed, opened_study
+from keras_kd.tuning.study import check_engine, ended, next_seed, opened_study
 from keras_kd.tuning.trial_run import TrialRun
 
 
@@ -125,6 +125,10 @@ def search(
     goals = find_objectives(objectives, directions)
     recipe = checked_recipe(make_distiller, space, fit_arguments(fit, x, y), callbacks)
     check_validates(recipe, goals)
+    check_engine(sampler, pruner)
+    load_if_exists = check_flag("load_if_exists", load_if_exists)
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"`name` must be a study's name. Received: name={name!r}")
 
     def seed_sampler(study: Any, _: Any = None) -> None:
         if sampler is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -46,15 +45,23 @@ def sqlite_file(storage: Any) -> pathlib.Path | None:
     """Returns the file of a SQLite storage, or None if it is another.
 
     Raises:
-        TypeError, ValueError: If a path is none of this machine.
+        TypeError, ValueError: If it is no storage, or a path none of this machine.
     """
-    if not isinstance(storage, str | os.PathLike):
+    if storage is None or hasattr(storage, "create_new_study"):  # one of Optuna's
         return None
     if not isinstance(storage, str) or "://" not in storage:
         return local_path("storage", storage).absolute()
     from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
 
-    url = make_url(storage)
+    try:
+        url = make_url(storage)
+        url.get_dialect()
+    except (ArgumentError, ImportError) as error:
+        raise ValueError(
+            "`storage` must be the path of a SQLite file, or the URL of a database whose driver is "
+            f"installed. Received: storage={storage!r} ({error})"
+        ) from error
     if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         return None
     return pathlib.Path(url.database).absolute()

@@ -56,6 +56,17 @@ def opened_study(
     return study
 
 
+def check_engine(sampler: Any, pruner: Any) -> None:
+    """Raises a TypeError if one of these is none of Optuna's."""
+    optuna = optuna_package()
+    kinds = {"sampler": optuna.samplers.BaseSampler, "pruner": optuna.pruners.BasePruner}
+    for name, given in (("sampler", sampler), ("pruner", pruner)):
+        if given is not None and not isinstance(given, kinds[name]):
+            raise TypeError(
+                f"`{name}` must be an object of optuna.{name}s, or None. Received: {name}={given!r}"
+            )
+
+
 def ended(study: Any) -> int:
     """Returns how many trials have ended by themselves, pruned and diverged ones among them.
 

@@ -4,7 +4,7 @@ import builtins
 
 import keras
 import pytest
-from searches import FIT, SPACE, TEACHER, X, Y, compiled, make_distiller, student
+from searches import FIT, SPACE, TEACHER, Odd, X, Y, compiled, make_distiller, student
 
 from keras_kd import Distiller
 from keras_kd.tuning import ReportToTrial, search
@@ -41,6 +41,12 @@ def refused(make, error, said, space=SPACE, data=(X, Y), **given):
         ({"callbacks": lambda: []}, TypeError, "of a training's name"),
         ({"batchsize": 3}, TypeError, "fit takes no such argument.*Did you mean 'batch_size'"),
         ({"epochs": 0}, ValueError, "`epochs` must be a whole number"),
+        ({"sampler": "tpe"}, TypeError, "`sampler` must be an object of optuna.samplers"),
+        ({"pruner": Odd}, TypeError, "`pruner` must be an object of optuna.pruners"),
+        ({"storage": 3.0}, TypeError, "`storage` must be a path"),
+        ({"storage": "gs://bucket/study.db"}, ValueError, "the URL of a database whose driver"),
+        ({"load_if_exists": 1}, ValueError, "`load_if_exists` must be True or False"),
+        ({"name": ""}, ValueError, "`name` must be a study's name"),
     ],
 )
 def test_a_wrong_argument_is_told_before_anything_is_trained(given, error, said):
