@@ -1,6 +1,6 @@
 """Knowledge distillation for Keras."""
 
-from keras_kd import cache, callbacks, features, losses, schemes, teachers
+from keras_kd import cache, callbacks, features, losses, schemes, teachers, tuning
 from keras_kd.cache import TeacherCache
 from keras_kd.distiller import Distiller
 from keras_kd.evaluation import compare, plot_history, plot_reliability
@@ -21,4 +21,5 @@ __all__ = [
     "plot_reliability",
     "schemes",
     "teachers",
+    "tuning",
 ]

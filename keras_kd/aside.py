@@ -36,7 +36,7 @@ def aside(folder):
     finally:
         shutil.rmtree(place, ignore_errors=True)
         if lock is not None:
-            _leave(lock)
+            leave(lock)
 
 
 def save_aside(save, path):
@@ -138,9 +138,10 @@ def _sweep(folder):
         with contextlib.suppress(filelock.Timeout, OSError):
             lock.acquire(timeout=0)
             shutil.rmtree(file.with_suffix(""), ignore_errors=True)
-            _leave(lock)
+            leave(lock)
 
 
-def _leave(lock):
+def leave(lock):
+    """Gives a lock back, and leaves no file of it."""
     Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()

@@ -9,6 +9,7 @@ ROOMS = (
     "cache",
     "teachers",
     "schemes",
+    "tuning",
     "features",
     "evaluation",
     "export",

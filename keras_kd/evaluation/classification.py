@@ -31,9 +31,20 @@ def log_probabilities(outputs: np.ndarray, name: str) -> np.ndarray:
     Returns:
         Array `(N, max(C, 2))` of float32.
     """
+    return as_log_probabilities(outputs, are_probabilities(outputs, name))
+
+
+def are_probabilities(outputs: np.ndarray, name: str) -> bool:
+    """Whether outputs `(N, C)` or `(N,)` are probabilities, and not logits; by all of them."""
+    outputs = outputs.reshape(len(outputs), -1)
+    return holds_probabilities(outputs, name, exclusive=outputs.shape[1] > 1)
+
+
+def as_log_probabilities(outputs: np.ndarray, probabilities: bool) -> np.ndarray:
+    """Does `log_probabilities` where it is known whether outputs are probabilities."""
     outputs = outputs.reshape(len(outputs), -1)
     alone = outputs.shape[1] == 1
-    if holds_probabilities(outputs, name, exclusive=not alone):
+    if probabilities:
         if alone:
             outputs = np.concatenate([1.0 - outputs, outputs], axis=1)
         outputs = np.log(np.maximum(outputs, np.finfo("float32").tiny))

@@ -20,7 +20,12 @@ def label_logits(outputs: np.ndarray, name: str) -> np.ndarray:
         Array of float32. A probability of 0 counts as the smallest normal float32, one of 1 as
         the largest float32 below it.
     """
-    if not holds_probabilities(outputs, name, exclusive=False):
+    return as_label_logits(outputs, holds_probabilities(outputs, name, exclusive=False))
+
+
+def as_label_logits(outputs: np.ndarray, probabilities: bool) -> np.ndarray:
+    """Does `label_logits` where it is known whether outputs are probabilities."""
+    if not probabilities:
         return outputs
     below_one = np.nextafter(np.float32(1.0), np.float32(0.0))
     p = np.clip(outputs, np.finfo("float32").tiny, below_one).astype("float64")
