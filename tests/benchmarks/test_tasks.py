@@ -168,6 +168,16 @@ def test_mean_teacher(small_task):
     assert run.trained == len(tried) == 8
 
 
+def test_search(small_task):
+    run = small_task("search.py", timed_from="On test data")
+    chosen, tested = run.tables
+    assert list(chosen) == ["distilled", "alone"]
+    sides = ("alone, untuned", "distilled, untuned", "alone, searched", "distilled, searched")
+    assert list(tested) == ["teacher", *sides]
+    assert run.page.count("NOT TOLD APART") + run.page.count("BETTER") == 6
+    assert run.trained == 1
+
+
 def test_born_again(small_task):
     run = small_task("scheme_born_again.py")
     table, *tried = run.tables
