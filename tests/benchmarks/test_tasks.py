@@ -51,6 +51,17 @@ def test_ensembles_of_the_imbalanced(small_task):
     assert run.trained == 4 + 2
 
 
+def test_calibration(small_task):
+    run = small_task("task_calibration.py")
+    teachers, students = run.tables
+    rows = [
+        "as they are",
+        *(f"mapped, {kind}" for kind in ("temperature", "vector", "matrix", "net")),
+    ]
+    assert list(teachers) == list(students) == rows
+    assert run.trained == len(rows)
+
+
 def test_two_digits(small_task):
     run = small_task("task_multilabel.py")
     (table,) = run.tables
