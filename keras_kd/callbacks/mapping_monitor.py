@@ -27,8 +27,8 @@ class MappingMonitor(DistillerCallback):
     `patience` epochs it rests: it stays as it is, and the student trains on. A step of the mapping
     is never taken for the worse (see `fit_mapping`).
 
-    Logged after each epoch, of the held-out examples that teach the mapping nothing, of m, what it
-    makes of the teacher's distribution p:
+    Logged after each epoch, of the held-out examples that judge the mapping, of m, what it makes of
+    the teacher's distribution p:
 
     ```
     mapping_kl        mean KL(m || p): how far it is from the identity, in nats
@@ -47,8 +47,8 @@ class MappingMonitor(DistillerCallback):
             data or arrays as `compare` takes them; of a Distiller without a teacher what a
             `TeacherCache` labelled. Outputs of all examples are held in memory.
         steps: Of the mapping in an epoch, at most. Defaults to 40.
-        learning_rate: The first in each epoch; it falls to 0. Defaults to 0.02.
-        validation_split: What part of the examples judges. Defaults to 0.2.
+        learning_rate: The first in each epoch; it falls to 0. Defaults to 0.05.
+        validation_split: What part of the examples judges. None, the default, as in `fit_mapping`.
         patience: Epochs without improvement before the mapping rests, at least 1. Defaults to 3.
         min_delta: What of `mapping_nll` is no improvement yet, at least 0. Defaults to 1e-4.
         verbose: 1 prints when a mapping rests.
@@ -73,8 +73,8 @@ class MappingMonitor(DistillerCallback):
         data: Any,
         *,
         steps: int = 40,
-        learning_rate: float = 0.02,
-        validation_split: float = 0.2,
+        learning_rate: float = 0.05,
+        validation_split: float | None = None,
         patience: int = 3,
         min_delta: float = 1e-4,
         verbose: int = 0,

@@ -43,7 +43,7 @@ class MappedKDLoss(KDLoss):
 
     >>> import numpy as np, keras_kd
     >>> mapping = keras_kd.teachers.OutputMapping("temperature", classes=2)
-    >>> mapping.log_temperature.assign(np.log(2.0))
+    >>> mapping.set_weights([np.log(2.0)])  # its logarithm is what is learned
     >>> loss = keras_kd.losses.MappedKDLoss(mapping, temperature=1.0)
     >>> teacher, student = np.array([[0.0, 2.0 * np.log(3.0)]]), np.array([[0.0, 0.0]])
     >>> round(float(loss(teacher, student)), 4)

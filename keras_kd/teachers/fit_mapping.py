@@ -23,7 +23,7 @@ from keras_kd.teachers.mapping_training import MappingTraining, nll
 
 @dataclasses.dataclass(frozen=True)
 class MappingFit:
-    """What `fit_mapping` found, on the examples that taught the mapping nothing.
+    """What `fit_mapping` found, on the examples that judged.
 
     Attributes:
         nll: Mean negative log likelihood of the labels under the mapped outputs, in nats.
@@ -51,9 +51,9 @@ def fit_mapping(
     *,
     teacher: keras.Model | None = None,
     from_logits: bool | None = None,
-    validation_split: float = 0.2,
+    validation_split: float | None = None,
     steps: int = 400,
-    learning_rate: float = 0.02,
+    learning_rate: float = 0.05,
     seed: int = 0,
 ) -> MappingFit:
     """Teaches a mapping of a teacher's outputs, in place, by the cross-entropy with labels.
@@ -75,10 +75,11 @@ def fit_mapping(
             default, finds out from the teacher's last layer; outputs in the data are taken for
             logits, unless they look like probabilities, which is an error, or say
             `{"probabilities": p}`.
-        validation_split: What part of the examples judges. Defaults to 0.2. With 0 all teach and
-            judge, which is right for a single number, as a temperature is, and few examples.
+        validation_split: What part of the examples judges; with 0 all teach and judge. None, the
+            default, is 0.2, and 0 for a mapping of a single number, as a temperature is, which
+            learns nothing by heart.
         steps: At most. Defaults to 400.
-        learning_rate: The first. Defaults to 0.02.
+        learning_rate: The first. Defaults to 0.05.
         seed: Of the draw of the examples that judge.
 
     Returns:
@@ -123,7 +124,7 @@ def fit_mapping(
         validation_split=share,
         seed=seed,
     )
-    judged = held_out.parted(share, seed)[1]
+    judged = held_out.parted(training.validation_split, seed)[1]
     found, taken = training.train(held_out, steps)
     return MappingFit(found, nll(None, judged), len(judged.labels), taken)
 

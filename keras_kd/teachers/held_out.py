@@ -58,8 +58,10 @@ class HeldOut:
         return self.rows(order[judging:]), self.rows(order[:judging])
 
 
-def check_split(validation_split) -> float:
-    """Returns `validation_split` if it is a number from 0 to below 1."""
+def check_split(validation_split) -> float | None:
+    """Returns `validation_split` if it is a number from 0 to below 1, or None."""
+    if validation_split is None:
+        return None
     share = check_number("validation_split", validation_split, least=0.0)
     if share >= 1.0:
         raise ValueError(

@@ -13,6 +13,8 @@ from keras_kd.teachers.held_out import HeldOut, log_probabilities
 
 _ROUND = 20  # steps between two looks at what was held out
 _PATIENCE = 5  # rounds without improvement
+_MEMORY = 0.95  # of squared gradients
+_SHARE = 0.2  # of the examples, which judge
 _CHUNK = 2**22  # numbers that are mapped at a time
 
 
@@ -26,7 +28,8 @@ class MappingTraining:
         mapping: A built layer from logits `(N, C)` to logits, with trainable weights.
         classes: C.
         learning_rate: The first.
-        validation_split: What part of the examples judges; with 0 all teach and judge.
+        validation_split: What part of the examples judges; with 0 all teach and judge. None is
+            0.2, and 0 for a single number, which learns nothing by heart.
         seed: Of the draw of these.
 
     Raises:
@@ -41,7 +44,11 @@ class MappingTraining:
                 f"trainable={mapping.trainable}"
             )
         self.mapping, self.learning_rate = mapping, learning_rate
-        self.validation_split, self.seed = validation_split, seed
+        numbers = sum(math.prod(weight.shape) for weight in mapping.trainable_weights)
+        self.validation_split = validation_split
+        if validation_split is None:
+            self.validation_split = _SHARE if numbers > 1 else 0.0
+        self.seed = seed
         inputs = keras.Input((classes,), dtype="float32")
         self.model = keras.Model(inputs, mapping(inputs), name="mapping_training")
 
@@ -91,8 +98,11 @@ class MappingTraining:
         self._steps = steps
         rate = keras.optimizers.schedules.CosineDecay(self.learning_rate, steps)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        # All examples are in each step, so that no noise needs a long memory; a short one forgets
+        # how steep it was far from the goal.
+        optimizer = keras.optimizers.Adam(rate, beta_2=_MEMORY)
         # Whatever the global policy is, this is float32: no loss needs to be scaled.
-        self.model.compile(keras.optimizers.Adam(rate), loss, auto_scale_loss=False)
+        self.model.compile(optimizer, loss, auto_scale_loss=False)
 
 
 class _Again(keras.utils.PyDataset):

@@ -55,7 +55,7 @@ class OutputMapping(keras.layers.Layer):
 
     >>> import numpy as np, keras_kd
     >>> mapping = keras_kd.teachers.OutputMapping("temperature", classes=2)
-    >>> mapping.log_temperature.assign(np.log(2.0))
+    >>> mapping.set_weights([np.log(2.0)])  # its logarithm is what is learned
     >>> softer = mapping(np.log([[0.8, 0.2]]))
     >>> (np.exp(softer) / np.exp(softer).sum()).round(3).tolist()  # sqrt 0.8 to sqrt 0.2 is 2 to 1
     [[0.667, 0.333]]

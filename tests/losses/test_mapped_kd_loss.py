@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import LossContract, kd_distance
+from contract import LossContract
 from every_loss import draw, run
 from keras import ops
 from models_for_tests import (
@@ -190,7 +190,6 @@ def test_teachers_without_scores_of_classes_are_refused_when_the_distiller_is_ma
 
 class TestMappedKDLoss(LossContract):
     equal_is_zero = False  # a student that equals its teacher is not what it maps to
-    distance = kd_distance
 
     def make(**kwargs):
         return MappedKDLoss(mapping(10), **kwargs)
