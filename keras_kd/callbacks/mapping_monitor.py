@@ -163,7 +163,8 @@ class _Learning:
         self.judged = held_out.parted(share, seed)[1]
 
     def go_on(self, part, steps, min_delta):
-        """Takes an epoch's steps, and gives the Distiller's mapping the weights."""
+        """Takes an epoch's steps from where the Distiller's mapping is, and moves that."""
+        self.mapping.set_weights(part.get_weights())  # which a backup may have brought back
         nll, _ = self.training.train(self.held_out, steps)
         part.set_weights(self.mapping.get_weights())
         if nll < self.best - min_delta:
