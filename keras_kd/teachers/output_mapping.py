@@ -62,8 +62,8 @@ class OutputMapping(keras.layers.Layer):
 
     References: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017
     (temperature, vector and matrix scaling); Kull et al., "Beyond Temperature Scaling: Obtaining
-    Well-Calibrated Multiclass Probabilities with Dirichlet Calibration", NeurIPS 2019 (a linear map
-    of log-probabilities).
+    Well-Calibrated Multi-Class Probabilities with Dirichlet Calibration", NeurIPS 2019 (a linear
+    map of log-probabilities).
     """
 
     gives_logits = True  # where a model ends in it

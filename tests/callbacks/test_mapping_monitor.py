@@ -38,6 +38,7 @@ def fit(model, *callbacks, epochs=2, x=X):
     return model.fit(x, Y, epochs=epochs, verbose=0, callbacks=list(callbacks)).history
 
 
+@pytest.mark.alike
 def test_it_logs_how_far_the_mapping_is_and_how_well_it_does():
     mapped = model()
     history = fit(mapped, MappingMonitor(HELD_OUT, steps=20, validation_split=0.0))

@@ -60,6 +60,7 @@ def test_the_temperature_is_the_best_one(times):
     assert (found.judged, found.steps) == (len(labels), 400)
 
 
+@pytest.mark.alike
 @first_of("kind", ["vector", "matrix", "net"])
 def test_what_is_wrong_class_by_class_is_put_right(kind):
     # The teacher does not know that the first class is far more frequent than it thinks.
@@ -119,6 +120,7 @@ def test_a_teacher_its_outputs_and_what_a_cache_carries_teach_the_same():
         np.testing.assert_allclose(fitted(data, **kwargs), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.alike
 def test_what_has_no_weight_or_is_masked_has_no_say():
     z, labels = overconfident(60)
     expected = fitted((z[:30], labels[:30]), kind="vector")
