@@ -15,6 +15,7 @@ from keras_kd.features.tap import mask_key
 from keras_kd.losses import KDLoss
 from keras_kd.losses.formula.keras_mask import both_real
 from keras_kd.losses.formula.top_k import is_one_value
+from keras_kd.losses.formula.without_ignored import without_ignored
 from keras_kd.losses.response_loss import ResponseLoss
 
 
@@ -24,7 +25,7 @@ class Answer:
 
     Attributes:
         student, teacher: Logits `(..., C)` as float32 tensors.
-        mask: True where a position is real, or None.
+        mask: True where a position is real and has a label that the loss does not ignore, or None.
         labels, sample_weight: That output's part of what the batch has, or None.
     """
 
@@ -88,11 +89,15 @@ class BothAnswers:
         for name, term in self.terms.items():
             path = () if is_one else term.teacher_path
             logits = term.logits(follow(term.student_path, ours), follow(path, theirs))
+            mask = both_real(follow(term.student_path, our_masks), mask_of(path))
+            labels = term.part_of(y)
+            if term.loss.ignore_class is not None:
+                labels, mask = without_ignored(term.loss, labels, mask, logits[0])
             found[name] = Answer(
                 student=logits[0],
                 teacher=logits[1],
-                mask=both_real(follow(term.student_path, our_masks), mask_of(path)),
-                labels=term.part_of(y),
+                mask=mask,
+                labels=labels,
                 sample_weight=term.part_of(sample_weight),
             )
         return found

@@ -27,8 +27,9 @@ class TeacherGap(DistillerCallback):
 
     Of several outputs each that is distilled by a loss on scores of classes has its own, such as
     `"a_teacher_kl"` for an output `a`. Tokens or pixels are examples, too; what either model masks
-    counts for nothing, and sample weights weigh. Nothing is trained by it, and no metric is
-    touched: both models run as `predict` runs them, once an epoch, over all of the data.
+    counts for nothing, nor does a label that the loss has as its `ignore_class`, and sample weights
+    weigh. Nothing is trained by it, and no metric is touched: both models run as `predict` runs
+    them, once an epoch, over all of the data.
 
     Callbacks are called in the order of their list. Those that read these names, such as
     `keras.callbacks.EarlyStopping("teacher_kl", mode="min")`, `TensorBoard` and `CSVLogger`, come
@@ -36,9 +37,9 @@ class TeacherGap(DistillerCallback):
 
     Args:
         data: As `compare` takes them: a batched `tf.data.Dataset`, a `PyDataset`, or arrays `x`,
-            `(x, y)` or `(x, y, sample_weight)`; labels are not used. A Distiller without a teacher
-            takes what a `TeacherCache` labelled, `{"inputs": x, "teacher_outputs": outputs}`,
-            top-k labels too.
+            `(x, y)` or `(x, y, sample_weight)`. Labels tell no more than what is ignored. A
+            Distiller without a teacher takes what a `TeacherCache` labelled,
+            `{"inputs": x, "teacher_outputs": outputs}`, top-k labels too.
 
     Raises:
         TypeError: When `fit` of a model that is no Distiller receives it.

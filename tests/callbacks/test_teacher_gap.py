@@ -123,6 +123,15 @@ def test_answers_in_the_data_are_read_in_each_of_their_forms():
 
 
 @pytest.mark.alike
+def test_positions_that_the_loss_ignores_are_not_compared():
+    student, teacher = pair()
+    labels = np.where(np.arange(10) < 4, 255, Y)
+    model = Distiller(student, teacher, kd_loss=losses.KDLoss(ignore_class=255))
+    expected = gap(inferred(teacher, X), inferred(student, X), labels != 255)
+    assert_gap(logged(model, X, labels), expected)
+
+
+@pytest.mark.alike
 def test_softmax_teachers_and_models_without_a_kd_loss_are_read_right():
     student, teacher = pair()
     soft = keras.Sequential([teacher, keras.layers.Softmax()])
