@@ -15,7 +15,7 @@ from keras_kd.distiller.followed_model import follows
 from keras_kd.evaluation.reliability import reliability
 from keras_kd.features.string_inputs import as_arrays
 from keras_kd.losses.mapped_kd_loss import MappedKDLoss, copy_of
-from keras_kd.teachers.held_out import check_split, joined, log_probabilities, positions
+from keras_kd.teachers.held_out_outputs import check_split, joined, log_probabilities, positions
 from keras_kd.teachers.mapping_training import MappingTraining, mapped
 
 

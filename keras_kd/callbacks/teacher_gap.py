@@ -13,7 +13,7 @@ from keras_kd.callbacks.distiller_callback import DistillerCallback
 from keras_kd.data.batches import batches
 from keras_kd.features.string_inputs import as_arrays
 from keras_kd.losses.formula.divergence import softened_divergence
-from keras_kd.teachers.held_out import position_weights
+from keras_kd.teachers.held_out_outputs import position_weights
 
 
 class TeacherGap(DistillerCallback):

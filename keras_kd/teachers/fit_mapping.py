@@ -17,7 +17,7 @@ from keras_kd.features.predict_with_masks import predict_with_masks
 from keras_kd.features.string_inputs import as_arrays
 from keras_kd.losses.formula.top_k import is_one_value
 from keras_kd.losses.response_loss import ResponseLoss
-from keras_kd.teachers.held_out import check_split, joined, positions
+from keras_kd.teachers.held_out_outputs import check_split, joined, positions
 from keras_kd.teachers.mapping_training import MappingTraining, nll
 
 

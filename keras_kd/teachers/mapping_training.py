@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_kd.features.undisturbed import without_graph
-from keras_kd.teachers.held_out import HeldOut, log_probabilities
+from keras_kd.teachers.held_out_outputs import HeldOut, log_probabilities
 
 _ROUND = 20  # steps between two looks at what was held out
 _PATIENCE = 5  # rounds without improvement
