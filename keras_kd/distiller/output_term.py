@@ -93,11 +93,24 @@ class OutputTerm(LossTerm):
         """Returns the loss between the two outputs."""
         return self._call(teacher_output, student_output, sample_weight, **context)
 
+    def logits(self, student_output, teacher_output):
+        """Returns both outputs as float32 logits `(..., C)`, whatever the models end in.
+
+        Args:
+            student_output: The student's output at the term's place.
+            teacher_output: The teacher's, or what data carry of it.
+        """
+        teacher_output, student_output = self._with_classes_last(teacher_output, student_output)
+        loss = ResponseLoss(name=self.name)
+        return loss.prepare(teacher_output, student_output, dict(self._kinds))[::-1]
+
+    def _with_classes_last(self, *outputs):
+        if self._class_axis == -1:
+            return outputs
+        return keras.tree.map_structure(lambda x: _with_classes_last(x, self._class_axis), outputs)
+
     def _call(self, teacher_output, student_output, sample_weight, **context):
-        if self._class_axis != -1:
-            teacher_output, student_output = keras.tree.map_structure(
-                lambda x: _with_classes_last(x, self._class_axis), (teacher_output, student_output)
-            )
+        teacher_output, student_output = self._with_classes_last(teacher_output, student_output)
         own = {"part": self.part, "stages": self.stages, **self._kinds}
         return self.loss(teacher_output, student_output, sample_weight, **context, **own)
 

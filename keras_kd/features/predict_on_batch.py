@@ -8,15 +8,21 @@ import keras
 from keras_kd.features.preprocessing import preprocessed
 
 
-def predict_on_batch(model, x):
+def predict_on_batch(model, x, may_be_raw: bool = True):
     """Returns a model's answers to a batch, raw or preprocessed, one row an example.
 
     TensorFlow's advice on functions that are traced again, which many models and a last batch of
     another size bring up, is not for the caller of such a loop: it is not printed.
+
+    Args:
+        model: A built Keras model.
+        x: A batch of its inputs.
+        may_be_raw: Whether a batch may still have to go through the model's preprocessor, if it
+            has one.
     """
     with _without_advice_on_retracing():
         if hasattr(model, "preprocess_samples"):  # its own would preprocess once more
-            x = preprocessed(model, x)
+            x = preprocessed(model, x) if may_be_raw else x
             found = keras.Model.predict_on_batch(model, x)
         else:
             found = model.predict_on_batch(x)

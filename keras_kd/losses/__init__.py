@@ -25,6 +25,7 @@ from keras_kd.losses.jsd_loss import JSDLoss
 from keras_kd.losses.kd_loss import KDLoss
 from keras_kd.losses.logit_std_loss import LogitStdLoss
 from keras_kd.losses.logits_mse_loss import LogitsMSELoss
+from keras_kd.losses.mapped_kd_loss import MappedKDLoss
 from keras_kd.losses.mini_lm_loss import MiniLMLoss
 from keras_kd.losses.nkd_loss import NKDLoss
 from keras_kd.losses.nst_loss import NSTLoss
@@ -67,6 +68,7 @@ __all__ = [
     "KDLoss",
     "LogitStdLoss",
     "LogitsMSELoss",
+    "MappedKDLoss",
     "MiniLMLoss",
     "NKDLoss",
     "NSTLoss",
