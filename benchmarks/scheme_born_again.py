@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from choose import choose
-from task_bench import TaskBench, mean_and_sd, task_options
+from task_bench import TaskBench, mean_and_sd, sets_of, task_options
 
 from keras_kd import schemes
 from keras_kd.data import digits, text_classification
@@ -206,7 +206,7 @@ def main(arguments=None):
     """Runs the trainings and prints the section."""
     options = task_options(__doc__, arguments)
     print("## Born again: three generations and their ensemble\n")
-    for settings in SMALL if options.small else FULL:
+    for settings in sets_of(SMALL if options.small else FULL, options):
         task = BornAgain(settings, options)
         table, tried = rows_of(task)
         sizes = " / ".join(f"{len(labels):,}" for _, labels in task.splits.values())

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import optuna
 import tensorflow as tf
-from task_bench import TaskBench, task_options
+from task_bench import TaskBench, sets_of, task_options
 
 import keras_kd
 from keras_kd.data import digits, text_classification
@@ -198,7 +198,7 @@ def main(arguments=None):
     options = task_options(__doc__, arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     print("# What a search brings\n")
-    for settings in SMALL if options.small else FULL:
+    for settings in sets_of(SMALL if options.small else FULL, options):
         task = Searched(settings, options)
         times, pair = task.bench.figures("times", 0, task.times), task.pair()
         sides = {"distilled": pair.distilled, "alone": pair.alone}

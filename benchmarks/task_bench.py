@@ -34,7 +34,7 @@ class TaskBench:
     """
 
     def __init__(self, script, settings, options):
-        self.script, self.settings = script, settings
+        self.script, self.settings, self._only = script, settings, options.only
         self.folder = options.cache.expanduser() / Path(script).stem
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = {**dataclasses.asdict(settings), "seeds": None}
@@ -93,13 +93,22 @@ class TaskBench:
 
     def print_setup(self):
         """Says on what the figures were made, at the end of a section."""
-        print("\n".join([*setup_lines(self.script), ""]), flush=True)
+        only = f" --only {self._only}" if self._only else ""
+        print("\n".join([*setup_lines(f"{self.script}{only}"), ""]), flush=True)
 
 
 def mean_and_sd(values):
     """Returns `mean ± sd` with two decimals, or the value where there is one."""
     spread = f" ± {np.std(values, ddof=1):.2f}" if len(values) > 1 else ""
     return f"{np.mean(values):.2f}{spread}"
+
+
+def sets_of(settings, options):
+    """Returns the settings of those data sets that `--only` asks for, all without it."""
+    found = [each for each in settings if options.only in (None, each.data)]
+    if not found:
+        raise SystemExit(f"--only takes one of {[each.data for each in settings]}")
+    return found
 
 
 def task_options(description, arguments=None, extend=None):
@@ -113,6 +122,7 @@ def task_options(description, arguments=None, extend=None):
     parser = argparse.ArgumentParser(description=description.split("\n")[0])
     parser.add_argument("--data-dir", default=os.environ.get("KERAS_KD_DATA_DIR"))
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/keras_kd/tasks"))
+    parser.add_argument("--only", help="one of the data sets, where a script has several")
     parser.add_argument("--small", action="store_true", help="little data, one epoch, one seed")
     if extend:
         extend(parser)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from fitted import fitted
-from task_bench import TaskBench, mean_and_sd, task_options
+from task_bench import TaskBench, mean_and_sd, sets_of, task_options
 
 import keras_kd
 from keras_kd.data import digits, image_classification
@@ -191,7 +191,7 @@ def main(arguments=None):
     """Runs the task and prints its section."""
     options = task_options(__doc__, arguments)
     print("## Calibration: a teacher that is too sure\n")
-    for settings in SMALL if options.small else FULL:
+    for settings in sets_of(SMALL if options.small else FULL, options):
         task = Calibration(settings, options)
         teachers, students = tables(task)
         print(
