@@ -62,6 +62,19 @@ def test_calibration(small_task):
     assert run.trained == len(rows)
 
 
+def test_two_teachers(small_task):
+    run = small_task("task_two_teachers.py")
+    table, tried = run.tables
+    assert [re.sub(r", rate.*", "", name) for name in table] == [
+        "the two teachers, of all labels",
+        "one student, labels",
+        "two students, labels",
+        "one student, PerOutput",
+        "two students, KD each",
+    ]
+    assert run.trained == len(tried) == 4
+
+
 def test_two_digits(small_task):
     run = small_task("task_multilabel.py")
     (table,) = run.tables
