@@ -67,7 +67,8 @@ def assistant_chain(
             `TeacherCache`, and not in every step. A folder, or a dict of its `"path"` and of
             settings of `TeacherCache` and its `label`, such as `"top_k"`, `"augment"`, `"views"`.
             Then `x` is arrays or an unbatched `tf.data.Dataset` in a fixed order; `fit`'s
-            `batch_size` and `shuffle` hold for both. None, the default, runs teachers live.
+            `batch_size` and `shuffle` hold for both, of a data set within a window of 8,192
+            examples. None, the default, runs teachers live.
         **fit: What `fit` takes for each training, such as `epochs`, `batch_size`,
             `validation_data`. `callbacks` may be a function of a training's name that returns new
             ones; a list is given to every training, whose callbacks begin afresh as in any second

@@ -144,9 +144,7 @@ def born_again(
                 fit=fit,
                 said=name,
                 settings={**known, "model": size_of(model)},
-                data=None
-                if cached is None or before is None
-                else cached.of(kept_as, before, losses, fit),
+                data=_asked(cached, kept_as, model, before, losses=losses, fit=fit),
             )
         )
         before, kept_as = model, f"generation_{number}"
@@ -167,6 +165,15 @@ def _maker(student, teacher, settings, compiled):
         return model
 
     return make
+
+
+def _asked(cached, kept_as, model, teacher, *, losses, fit):
+    """Returns what gives a generation its data, where a cache does."""
+    if cached is None:
+        return None
+    if teacher is None:
+        return cached.unasked(model, fit)
+    return cached.of(kept_as, teacher, losses, fit)
 
 
 def _name(number, teacher):

@@ -12,10 +12,13 @@ from typing import Any, TypeAlias
 import keras
 
 from keras_kd.cache import TeacherCache
+from keras_kd.cache.source_data import Source
 from keras_kd.checks import local_path
 from keras_kd.distiller.followed_model import follows
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.model_digest import model_digest
+from keras_kd.features.model_spec import input_spec
+from keras_kd.features.string_inputs import as_arrays
 from keras_kd.features.tap import Tap
 
 Cache: TypeAlias = str | os.PathLike | Mapping[str, Any] | None
@@ -24,6 +27,7 @@ Data: TypeAlias = Callable[[], dict[str, Any]]
 _OF_CACHE = set(inspect.signature(TeacherCache).parameters) - {"path", "teacher", "layers"}
 _OF_LABEL = {"augment", "views", "wait"}
 _MOST_SHUFFLED = 8_192  # examples that wait to be drawn from: a `tf.data` shuffle is in memory
+_MOST_HELD = 2**30  # bytes of answers that stand beside arrays, which Keras shuffles whole
 
 
 class CachedAnswers:
@@ -63,6 +67,13 @@ class CachedAnswers:
         """
         return functools.partial(self._data, name, teacher, list(losses), dict(fit))
 
+    def unasked(self, student: keras.Model, fit: Mapping[str, Any]) -> Data | None:
+        """Returns the same for a training that no teacher takes part in; None for arrays.
+
+        The trainings before and after it are given unbatched data, so this one is, too.
+        """
+        return functools.partial(_unasked, student, dict(fit)) if _is_dataset(fit["x"]) else None
+
     def _data(self, name, teacher, losses, fit):
         teacher = teacher if isinstance(teacher, keras.Model) else teacher()
         taps = {tap.key: tap for loss in losses for tap in _taps(loss)}
@@ -72,12 +83,11 @@ class CachedAnswers:
         with _quiet(fit.get("verbose")):
             cache = TeacherCache(path, teacher, layers=list(taps.values()), **own)
             labelled = cache.label(_parts(fit), **how)
-        if fit.get("shuffle", True):
-            examples = int(labelled.cardinality())
-            labelled = labelled.shuffle(max(1, min(examples, _MOST_SHUFFLED)))
-        batches = labelled.batch(fit.get("batch_size") or 32).prefetch(2)
-        taken = dict.fromkeys(("y", "sample_weight", "batch_size"))
-        return {**taken, "x": batches, "shuffle": False}
+        examples = int(labelled.cardinality())
+        is_small = (cache.bytes_per_example or 0) * examples <= _MOST_HELD
+        if is_small and not (_is_dataset(fit["x"]) or self.settings.get("augment")):
+            return {"x": {"inputs": as_arrays(fit["x"]), **cache.answers()}}
+        return _batched(labelled, examples, fit)
 
 
 def cached_answers(
@@ -106,6 +116,27 @@ def cached_answers(
     return CachedAnswers(cache)
 
 
+def _unasked(student, fit):
+    source = Source(fit["x"], input_spec=input_spec(student))
+    return _batched(source.dataset, source.length, fit)
+
+
+def _batched(examples, count, fit):
+    """What `fit` is given for examples that are neither shuffled nor batched."""
+    if fit.get("shuffle", True):
+        window = _MOST_SHUFFLED if count < 0 else min(count, _MOST_SHUFFLED)
+        # Arrays are in memory already; of other data the buffer would be the first copy.
+        window = window if _is_dataset(fit["x"]) else count
+        examples = examples.shuffle(max(1, window))
+    batches = examples.batch(fit.get("batch_size") or 32).prefetch(2)
+    taken = dict.fromkeys(("y", "sample_weight", "batch_size"))
+    return {**taken, "x": batches, "shuffle": False}
+
+
+def _is_dataset(x):
+    return hasattr(x, "element_spec")
+
+
 def _check_fit(fit):
     if fit.get("validation_split"):
         raise ValueError(
@@ -113,7 +144,12 @@ def _check_fit(fit):
             f"validation_split={fit['validation_split']!r}"
         )
     x, y, weights = fit["x"], fit.get("y"), fit.get("sample_weight")
-    if hasattr(x, "element_spec") and (y is not None or weights is not None):
+    if isinstance(x, keras.utils.PyDataset):
+        raise TypeError(
+            "A `cache` belongs to examples in a fixed order: give arrays, or an unbatched "
+            f"tf.data.Dataset. Received: x of type {type(x).__name__}"
+        )
+    if _is_dataset(x) and (y is not None or weights is not None):
         raise ValueError(
             "Labels and weights are in a tf.data.Dataset already. Received: `x` a dataset, and "
             f"{'`y`' if y is not None else '`sample_weight`'}"

@@ -143,10 +143,12 @@ def stages(
         given = fit_arguments({**fit, "epochs": first + part.epochs}, *data)
         make = _maker(teacher, part, own, compiled, trainable)
         heard = None
-        if cached is not None and part.x is not None and _listens(own):
-            heard = cached.of(part.name, teacher, own.get("feature_losses", ()), given)
-        elif cached is not None and part.x is None and any(map(_listens, sharing)):
+        if cached is not None and part.x is None and any(map(_listens, sharing)):
             heard = cached.of("teacher", teacher, common, given)
+        elif cached is not None and part.x is not None and _listens(own):
+            heard = cached.of(part.name, teacher, own.get("feature_losses", ()), given)
+        elif cached is not None:
+            heard = cached.unasked(student, given)
         trainings.append(
             Training(
                 name=part.name,

@@ -134,6 +134,30 @@ def test_data_are_shuffled_and_views_drawn(tmp_path):
 
 
 @pytest.mark.alike
+def test_arrays_are_shuffled_as_fit_shuffles_them(tmp_path):
+    live, cached = [], []
+    for result, given in ((live, {}), (cached, {"cache": {"path": tmp_path, "dtype": "float32"}})):
+        keras.utils.set_random_seed(1)
+        result.append(pair(shuffle=True, batch_size=5, **given))
+    assert_same_weights(live[0].student, cached[0].student, atol=1e-6)
+
+
+@pytest.mark.alike
+def test_trainings_that_ask_nobody_are_given_unbatched_data_too(tmp_path):
+    data = examples(0)
+    given = {"cache": {"path": tmp_path, "dtype": "float32"}, "epochs": 1}
+    born, wanted = generations(data, None, **given), generations(epochs=1)
+    for name, model in wanted.models.items():
+        assert_same_weights(born.models[name], model, atol=1e-6)
+    labels = Stage("labels", 1, x=data, alpha=1.0, kd_loss=None)
+    teacher, given = named("teacher", 9, seed=1), {"compile": compiled, **FIT}
+    stages(named("student"), teacher, [labels], X, Y, cache=tmp_path, **given)
+    batched = Stage("labels", 1, x=data.batch(4), alpha=1.0, kd_loss=None)
+    with pytest.raises(ValueError, match="must not be batched"):
+        stages(named("student"), teacher, [batched], X, Y, cache=tmp_path, **given)
+
+
+@pytest.mark.alike
 def test_stages_of_labels_ask_nobody(tmp_path):
     parts = [Stage("labels", 1, alpha=1.0, kd_loss=None)]
     teacher, given = named("teacher", 9, seed=1), {"compile": compiled, **FIT}
@@ -166,6 +190,7 @@ WRONG = [
     (lambda: chain(cache={"path": "a", "topk": 3}), "'topk'.*Did you mean 'top_k'"),
     (lambda: chain(cache={"top_k": 3}), "needs the 'path'"),
     (lambda: chain(cache=3), "cache=3"),
+    (lambda: chain(keras.utils.PyDataset(), None, cache="a"), "type PyDataset"),
     (lambda: chain(cache="gs://bucket/answers"), "gs://bucket"),
     (lambda: chain(cache="a", validation_split=0.5), "validation_split=0.5"),
     (lambda: chain(examples(0), Y, cache="a"), "in a tf.data.Dataset already"),
