@@ -110,7 +110,7 @@ class OutputMapping(keras.layers.Layer):
     def temperature(self) -> float:
         """T, of a mapping of that kind."""
         if self.kind != "temperature":
-            raise AttributeError(
+            raise ValueError(
                 "A mapping of one number has a temperature. "
                 f"Received: kind={self.kind!r}. Available: get_weights()"
             )

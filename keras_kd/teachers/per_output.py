@@ -77,7 +77,7 @@ class PerOutput(JoinedInputsModel):
                 [id(held) for held in self.models].index(id(model)),
                 _leaf(output, model, specs[id(model)].outputs, chosen),
             )
-            for output, model in teachers.items()
+            for output, model in sorted(teachers.items())  # as Keras flattens, but not on PyTorch
         }
         # Where Keras does not look: it would turn the dict into one of its own.
         self._wiring = types.SimpleNamespace(places=places, choose=chosen)

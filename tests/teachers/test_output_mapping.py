@@ -105,7 +105,7 @@ def test_its_temperature_is_a_number():
     mapping = OutputMapping("temperature", 2)
     mapping.log_temperature.assign(np.log(2.5))
     assert mapping.temperature == pytest.approx(2.5)
-    with pytest.raises(AttributeError, match="Received: kind='vector'"):
+    with pytest.raises(ValueError, match="Received: kind='vector'"):
         OutputMapping("vector", 2).temperature  # noqa: B018
 
 
