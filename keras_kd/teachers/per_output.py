@@ -77,7 +77,7 @@ class PerOutput(JoinedInputsModel):
                 [id(held) for held in self.models].index(id(model)),
                 _leaf(output, model, specs[id(model)].outputs, chosen),
             )
-            for output, model in sorted(teachers.items())  # as Keras flattens, but not on PyTorch
+            for output, model in teachers.items()
         }
         # Where Keras does not look: it would turn the dict into one of its own.
         self._wiring = types.SimpleNamespace(places=places, choose=chosen)
@@ -130,7 +130,7 @@ def _check_teachers(teachers):
             )
         check_member(f"teachers[{output!r}]", model)
         check_has_none(model, "PerOutput")
-    return dict(teachers)
+    return dict(sorted(teachers.items()))  # as Keras flattens a dict, but not on PyTorch
 
 
 def _check_chosen(choose, teachers):
