@@ -2,7 +2,8 @@
 
     python notebooks/execute.py [NAME ...]
 
-`text_bert_to_bilstm` needs the teacher's weights, which its first cell installs.
+`text_bert_to_bilstm` and `answer_matching` need the teacher's weights, which
+their first cell installs.
 """
 
 import re
