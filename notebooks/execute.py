@@ -2,8 +2,8 @@
 
     python notebooks/execute.py [NAME ...]
 
-`text_bert_to_bilstm` and `answer_matching` need the teacher's weights, which
-their first cell installs.
+`text_bert_to_bilstm`, `answer_matching` and `financial_monitor` need the teacher's weights, which
+their first cells install.
 """
 
 import re
