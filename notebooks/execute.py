@@ -2,7 +2,8 @@
 
     python notebooks/execute.py [NAME ...]
 
-`text_bert_to_bilstm` needs the teacher's weights, which its first cell installs.
+`text_bert_to_bilstm`, `answer_matching` and `financial_monitor` need the teacher's weights, which
+their first cells install.
 """
 
 import re
