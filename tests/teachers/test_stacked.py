@@ -220,6 +220,26 @@ def test_trained_members_that_come_again_would_know_what_they_predict():
     models = members()
     with pytest.raises(ValueError, match="new members each time"):
         Stacked.cross_fitted(lambda x, y: models, Nearest(), X, Y, folds=2)
+    shared = net()
+
+    def wrapped(x, y):  # other models of the same weights
+        return [keras.Sequential([keras.Input((4,)), shared]), net(seed=len(x))]
+
+    with pytest.raises(ValueError, match="must be frozen.*hidden/kernel'.* again"):
+        Stacked.cross_fitted(wrapped, Nearest(), X, Y, folds=2)
+
+
+@pytest.mark.alike
+def test_members_of_all_folds_may_share_a_frozen_backbone_and_those_of_one_what_they_like():
+    backbone = keras.Sequential([keras.Input((4,)), layers.Dense(5)])
+    backbone.trainable = False
+
+    def train(x, y):
+        trunk = layers.Dense(5)
+        heads = [layers.Dense(3), layers.Dense(3)]
+        return [keras.Sequential([keras.Input((4,)), backbone, trunk, head]) for head in heads]
+
+    assert Stacked.cross_fitted(train, Nearest(), X, Y, folds=2)(X).shape == (30, 3)
 
 
 @pytest.mark.alike
