@@ -225,7 +225,7 @@ def test_trained_members_that_come_again_would_know_what_they_predict():
     def wrapped(x, y):  # other models of the same weights
         return [keras.Sequential([keras.Input((4,)), shared]), net(seed=len(x))]
 
-    with pytest.raises(ValueError, match="must be frozen.*hidden/kernel'.* again"):
+    with pytest.raises(ValueError, match=r"must be frozen.*hidden/kernel'.* again"):
         Stacked.cross_fitted(wrapped, Nearest(), X, Y, folds=2)
 
 
