@@ -114,22 +114,23 @@ class Stacked:
         Args:
             x, y: Arrays and their labels, class numbers `(N,)`, or a batched data set of both,
                 with sample weights or without. A Keras model takes labels as its loss wants them.
-            trained_on: What the members were trained on, arrays or a data set. An example of `x`
-                that is in it is an error. None is for where it is not at hand: then nothing is
-                checked, and a leak would not be seen.
+            trained_on: What the members were trained on, arrays or a data set, also one that a
+                `TeacherCache` has labelled. An example of `x` that is in it is an error; of inputs
+                by name those decide that both have. None is for where it is not at hand: then
+                nothing is checked, and a leak would not be seen.
             **fit: More arguments of the final model's own `fit`, such as `epochs`.
 
         Returns:
             What the final model's own `fit` returns.
 
         Raises:
-            ValueError: If examples are in `trained_on`, labels are missing or leave a class out, or
-                a final Keras model is not compiled.
+            ValueError: If examples are in `trained_on`, or this is of other inputs, labels are
+                missing or leave a class out, or a final Keras model is not compiled.
         """
         self._final.check_compiled()
         found = [
             (predicted(self.predictions, inputs), labels, weights)
-            for inputs, labels, weights in held_out_batches(x, y, trained_on)
+            for inputs, labels, weights in held_out_batches(x, y, trained_on, self.predictions)
         ]
         z, labels = (np.concatenate([each[part] for each in found]) for part in (0, 1))
         if found[0][2] is not None:
