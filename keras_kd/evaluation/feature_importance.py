@@ -75,10 +75,13 @@ class FeatureImportance:
 
     @property
     def features(self) -> list[str]:
-        """The features in the order of the table: what matters most to the first model first."""
+        """The features in the order of the table: what matters most to the first model first.
+
+        An input and a layer of one name have `(input)` and `(layer)` behind it.
+        """
         decides = self.figures[-1]
         found: dict[str, float] = {}
-        for row in self.rows:
+        for row in self._labelled():
             found.setdefault(row["feature"], row[decides])
         return sorted(found, key=lambda feature: -found[feature])
 
@@ -110,7 +113,7 @@ class FeatureImportance:
             TypeError, ValueError: If it cannot be written there.
         """
         file = figure_path(path)
-        figure = draw_importance(self.rows, self.features[:most], self.figures)
+        figure = draw_importance(self._labelled(), self.features[:most], self.figures)
         if file is not None:
             figure.savefig(file)
         return figure
@@ -134,10 +137,22 @@ class FeatureImportance:
         file.write_text(html_document("What answers depend on", body), encoding="utf-8")
         return file
 
+    def _labelled(self):
+        """The rows, each feature by a name that only it has."""
+        kinds: dict[str, set[str]] = {}
+        for row in self.rows:
+            kinds.setdefault(row["feature"], set()).add(row["kind"])
+        return [
+            {**row, "feature": f"{row['feature']} ({row['kind']})"}
+            if len(kinds[row["feature"]]) > 1
+            else row
+            for row in self.rows
+        ]
+
     def _table(self):
         """The cells as texts, heads first."""
         models, by_place = list(self.baseline), {}
-        for row in self.rows:
+        for row in self._labelled():
             by_place[row["feature"], row["model"]] = row
         heads = ["Feature"]
         for model in models:

@@ -60,7 +60,7 @@ def importance(
             held in memory: `data.take(...)` where these are large.
         layers: Names of layers, or `features.Tap`s of outputs or inputs; of several models that
             have other ones a dict of lists by model. What leads around a layer stays as it is, and
-            so do masks.
+            so do masks: a sequence keeps its length, and may have another's padding within it.
         inputs: Which to permute: columns by number (of the last axis) where there is one array;
             names (of a list, positions) where there are several, and `(name, column)`; lists of
             these are permuted together. A dict labels them, `{"place": [3, 4]}`. By default, where

@@ -22,7 +22,8 @@ _BATCH = 32
 class PermutedLayer:
     """What a model answers where one of its layers has the values of other examples.
 
-    The layer's values of all examples are held in memory.
+    The layer's values of all examples are held in memory. Each example keeps its Keras mask: where
+    it is real, it has what the other example has there, be it padding.
 
     Args:
         model: A built model.

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_kd.features.tap import Tap
+from keras_kd.losses.formula.keras_mask import keras_mask, with_mask
 
 _CALLS = ("call", "quantized_call")  # what Keras runs, the second in a quantised layer
 _ABSENT = object()
@@ -20,7 +21,8 @@ def replaced(layer: keras.Layer, tap: Tap, change: Callable[[Any], Any]) -> Iter
     """Gives `change(value)` in place of a value, in one eager forward pass while this is open.
 
     Whatever leads around the value, a residual for one, stays as it is, and so does the mask that
-    Keras hands on beside it.
+    Keras hands on beside it: in a Functional model it is an argument of the layers that come after,
+    which nobody here could change.
 
     Args:
         layer: The layer that `tap` names.
@@ -49,13 +51,19 @@ def _replacing(call, tap, change, passed):
         if is_meant and tap.side == "input":
             args, kwargs = _with_first(args, kwargs, change)
         given = call(*args, **kwargs)
-        return change(given) if is_meant and tap.side == "output" else given
+        return _changed(given, change) if is_meant and tap.side == "output" else given
 
     return replacing_call
 
 
+def _changed(value, change):
+    # A model, or a layer that masks in its call, has set the mask already, on the old tensor.
+    masks = keras.tree.map_structure(keras_mask, value)
+    return keras.tree.map_structure(with_mask, change(value), masks)
+
+
 def _with_first(args, kwargs, change):
     if args:
-        return (change(args[0]), *args[1:]), kwargs
+        return (_changed(args[0], change), *args[1:]), kwargs
     name = next(iter(kwargs))
-    return args, {**kwargs, name: change(kwargs[name])}
+    return args, {**kwargs, name: _changed(kwargs[name], change)}

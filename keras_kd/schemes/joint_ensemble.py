@@ -25,7 +25,7 @@ from keras_kd.schemes.joint_average import AsLogits, JointAverage
 from keras_kd.schemes.several_models import SeveralModels
 from keras_kd.schemes.step_values import StepValues
 from keras_kd.teachers.average import AVERAGES
-from keras_kd.teachers.members import check_one_output, kinds_of
+from keras_kd.teachers.members import check_activation, check_one_output, kinds_of
 from keras_kd.typing import Tensor
 
 _LOGS = ("loss", "weight")  # of each member
@@ -62,7 +62,7 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
         average: `"probabilities"` (the default), `"logits"` or `"vote"`.
         learn_weights: Whether w is trained. Defaults to True.
         activation: `"softmax"` (the default) for one class an example, `"sigmoid"` for multi-label
-            outputs.
+            outputs and for one number of yes or no.
         from_logits: Whether the models return logits: True, False, or a list with one of them for
             each model. None (the default) finds out from their last layers.
         name: The model's name.
@@ -74,8 +74,8 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
     Raises:
         TypeError, ValueError: If there are not two models, names are not distinct, one is not
             built, brings a preprocessor or a training step of its own, outputs or inputs do not fit
-            each other, it cannot be known what a model returns, or in `compile` if the loss takes
-            the answer for probabilities.
+            each other, it cannot be known what a model returns, its probabilities are of another
+            activation, or in `compile` if the loss takes the answer for probabilities.
 
     Example:
 
@@ -122,7 +122,7 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
             "from_logits": from_logits,
         }
         self._untracked = types.SimpleNamespace(settings=settings, step=StepValues())
-        kinds = _kinds(models, from_logits, needed=average != "logits")
+        kinds = _kinds(models, from_logits, average, activation)
         self._as_logits = [AsLogits(kind, activation) for kind in kinds]
         self._average = JointAverage(
             len(models),
@@ -239,7 +239,7 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
         return own
 
 
-def _kinds(models, from_logits, *, needed):
+def _kinds(models, from_logits, average, activation):
     """Returns for each member whether its output is logits, checked to fit each other."""
     specs = [inspect_model(model, input_spec_among(model, *models), {}) for model in models]
     for model, spec in zip(models, specs, strict=True):
@@ -247,7 +247,9 @@ def _kinds(models, from_logits, *, needed):
     shapes = {m.name: tuple(spec.outputs.shape) for m, spec in zip(models, specs, strict=True)}
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The members must give outputs of one shape. Received: {shapes}")
+    needed = average != "logits"
     kinds = kinds_of(models, specs, from_logits, needed=needed, whose="JointEnsemble")
+    check_activation(activation, average, models, specs, from_logits)
     return [kind for (kind,) in kinds]
 
 

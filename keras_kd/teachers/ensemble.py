@@ -16,7 +16,7 @@ from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.preprocessing import input_names, takes_raw
 from keras_kd.teachers.average import AVERAGES, Average
-from keras_kd.teachers.members import check_member, kinds_of
+from keras_kd.teachers.members import check_activation, check_member, kinds_of
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
@@ -38,14 +38,15 @@ class Ensemble(JoinedInputsModel):
             weights.
         average: `"probabilities"` (the default), `"logits"` or `"vote"`.
         activation: `"softmax"` (the default) for one class an example, `"sigmoid"` for multi-label
-            outputs.
+            outputs and for one number of yes or no.
         from_logits: Whether the models return logits: True, False, or a list with one of them for
             each model. None (the default) finds out from their last layers.
         name: The model's name.
 
     Raises:
         TypeError, ValueError: If there is no model, one is not built, outputs differ in shape, the
-            weights do not fit, or it cannot be known what a model returns.
+            weights do not fit, it cannot be known what a model returns, or its probabilities are of
+            another activation.
 
     Example:
 
@@ -87,6 +88,7 @@ class Ensemble(JoinedInputsModel):
         kinds = kinds_of(
             models, specs, from_logits, needed=average == "probabilities", whose="Ensemble"
         )
+        check_activation(activation, average, models, specs, from_logits)
         self.averages = [
             Average(
                 self.member_weights,

@@ -15,19 +15,29 @@ class FrozenBody(keras.layers.Layer):
     """Runs a model in inference mode, whatever the model around it does.
 
     Keras hands `training` of `fit` to all that a Functional model holds, what was called with
-    `training=False` too: a frozen layer's dropout would go on.
+    `training=False` too: a frozen layer's dropout would go on. And `trainable = True` of a model
+    around it thaws all that this model holds: here it stays False, also inside.
 
     Args:
         body: A model, which is frozen here.
-        **kwargs: Keras' `name`, `dtype` and `trainable`.
+        **kwargs: Keras' `name` and `dtype`; a `trainable` is of no effect.
     """
 
     def __init__(self, body: keras.Model, **kwargs: Any) -> None:
-        kwargs = {"dtype": body.dtype_policy, "trainable": False, **kwargs}
+        kwargs = {"dtype": body.dtype_policy, **kwargs, "trainable": False}
         super().__init__(autocast=False, **kwargs)
         body.trainable = False
         self.body = body
         self.built = True
+
+    @property
+    def trainable(self) -> bool:
+        """False, whatever it is set to."""
+        return False
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        keras.layers.Layer.trainable.fset(self, False)
 
     def call(self, inputs: Any) -> Any:
         """Returns what the body gives, with its mask."""

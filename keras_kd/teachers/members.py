@@ -77,3 +77,38 @@ def kinds_of(models, specs, from_logits, *, needed, whose):
             )
         kinds.append(found)
     return kinds
+
+
+def check_activation(activation, average, models, specs, from_logits):
+    """Raises a ValueError if members are taken for a softmax and are none, or the other way round.
+
+    An average of logits, which may be any values, is not asked.
+
+    Args:
+        activation: `"softmax"` or `"sigmoid"`, how their logits become probabilities.
+        average: One of `AVERAGES`.
+        models, specs: The models and their `ModelSpec`s.
+        from_logits: As in `declared_kinds`; what is declared to be logits ends in no activation.
+    """
+    if average == "logits":
+        return
+    for model, spec, flag in zip(
+        models, specs, declared_kinds(from_logits, len(models)), strict=True
+    ):
+        for output, kind in zip(keras.tree.flatten(spec.outputs), spec.kinds, strict=True):
+            shape = tuple(output.shape)
+            received = (
+                f"Received: member '{model.name}' with outputs of shape {shape}, "
+                f"average={average!r}, activation={activation!r}"
+            )
+            if activation == "softmax" and shape[-1] == 1:
+                raise ValueError(
+                    "A softmax over one class always is 1, whatever a member says: take "
+                    "activation='sigmoid' where one number answers yes or no, or "
+                    f"average='logits' where it is a value, as in a regression. {received}"
+                )
+            if flag is not True and {activation, kind} == {"softmax", "sigmoid"}:
+                raise ValueError(
+                    f"A member ends in a {kind}, so its numbers are no probabilities of a "
+                    f"{activation}: take activation={kind!r}. {received}"
+                )

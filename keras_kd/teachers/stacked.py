@@ -114,22 +114,23 @@ class Stacked:
         Args:
             x, y: Arrays and their labels, class numbers `(N,)`, or a batched data set of both,
                 with sample weights or without. A Keras model takes labels as its loss wants them.
-            trained_on: What the members were trained on, arrays or a data set. An example of `x`
-                that is in it is an error. None is for where it is not at hand: then nothing is
-                checked, and a leak would not be seen.
+            trained_on: What the members were trained on, arrays or a data set, also one that a
+                `TeacherCache` has labelled. An example of `x` that is in it is an error; of inputs
+                by name those decide that both have. None is for where it is not at hand: then
+                nothing is checked, and a leak would not be seen.
             **fit: More arguments of the final model's own `fit`, such as `epochs`.
 
         Returns:
             What the final model's own `fit` returns.
 
         Raises:
-            ValueError: If examples are in `trained_on`, labels are missing or leave a class out, or
-                a final Keras model is not compiled.
+            ValueError: If examples are in `trained_on`, or this is of other inputs, labels are
+                missing or leave a class out, or a final Keras model is not compiled.
         """
         self._final.check_compiled()
         found = [
             (predicted(self.predictions, inputs), labels, weights)
-            for inputs, labels, weights in held_out_batches(x, y, trained_on)
+            for inputs, labels, weights in held_out_batches(x, y, trained_on, self.predictions)
         ]
         z, labels = (np.concatenate([each[part] for each in found]) for part in (0, 1))
         if found[0][2] is not None:
@@ -159,7 +160,8 @@ class Stacked:
 
         Args:
             train: A function `train(x, y)` that makes new members, trains them on these examples
-                alone, and returns them as a list.
+                alone, and returns them as a list. What they share with those of other folds, such
+                as a backbone, must be frozen.
             final: As of `Stacked`, not fitted.
             x: Arrays `(N, ...)`.
             y: Class numbers `(N,)`.
@@ -172,8 +174,9 @@ class Stacked:
             A `Stacked`, its final model fitted.
 
         Raises:
-            TypeError, ValueError: If `x` are no arrays, `train` returns no models or one that it
-                returned before, labels leave a class out, or a final Keras model is not compiled.
+            TypeError, ValueError: If `x` are no arrays, `train` returns no models, or one that it
+                returned before or that trains weights of such a one, labels leave a class out, or a
+                final Keras model is not compiled.
 
         Example:
 
@@ -199,8 +202,7 @@ class Stacked:
             )
         labels, fold = folds_of(y, folds, seed)
         x = _arrays(x, len(labels))
-        seen: weakref.WeakSet = weakref.WeakSet()
-        found = []
+        seen, found = _Seen(), []
         for number in range(folds):
             out = fold == number
             members = _trained(train, rows(x, ~out), labels[~out], seen)
@@ -248,6 +250,35 @@ class Stacked:
             )
 
 
+class _Seen:
+    """Members that were trained before, and the weights that trained in them.
+
+    A weak reference keeps nobody alive, and who takes a dead one's place in memory is another one.
+    """
+
+    def __init__(self):
+        self._models = weakref.WeakSet()
+        self._weights = []
+
+    def check_new(self, model):
+        """Raises a ValueError if a model, or a weight that trains in it, was there before."""
+        before = {id(held) for held in (ref() for ref in self._weights) if held is not None}
+        again = [each.path for each in model.trainable_variables if id(each) in before]
+        if model in self._models or again:
+            of = f" with {again[:3]}{' ...' * (len(again) > 3)}" if again else ""
+            raise ValueError(
+                "`train` must make new members each time: one that was trained before knows the "
+                "examples that it is to predict. What members share must be frozen. Received: "
+                f"'{model.name}'{of} again"
+            )
+
+    def add(self, models):
+        """Remembers models; those of one call may share what they train."""
+        self._models.update(models)
+        self._weights = [ref for ref in self._weights if ref() is not None]
+        self._weights += [weakref.ref(each) for m in models for each in m.trainable_variables]
+
+
 def _trained(train, x, y, seen):
     """Returns new members, trained on these examples."""
     members = train(x, y)
@@ -257,12 +288,8 @@ def _trained(train, x, y, seen):
         )
     for number, model in enumerate(members):
         check_member(f"train(x, y)[{number}]", model)
-        if model in seen:
-            raise ValueError(
-                "`train` must make new members each time: one that was trained before knows "
-                f"the examples that it is to predict. Received: '{model.name}' again"
-            )
-    seen.update(members)
+        seen.check_new(model)
+    seen.add(members)
     return members
 
 

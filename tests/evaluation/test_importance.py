@@ -7,6 +7,7 @@ from keras import layers
 from models_for_tests import inferred, linear, log_softmax, net
 
 from keras_kd.evaluation import FeatureImportance, importance
+from keras_kd.evaluation.permuted_layers import PermutedLayer
 from keras_kd.features import Tap
 
 pytestmark = pytest.mark.core
@@ -102,6 +103,68 @@ def test_what_leads_around_a_layer_stays_as_it_is():
     pooled = [(x + value[order]).mean(axis=(1, 2)) for order in orders(2)]
     kernel, bias = inner.get_layer("scores").get_weights()
     assert_row(found.rows[0], inferred(rest, x), [each @ kernel + bias for each in pooled])
+
+
+REAL = np.arange(5) < RNG.integers(1, 6, (40, 1))
+TOKENS = np.where(REAL, RNG.integers(1, 9, (40, 5)), 0)
+
+
+def of_tokens():
+    """A mask that comes out of a nested model, goes through a layer, and decides in a third."""
+    keras.utils.set_random_seed(0)
+    tokens = keras.Input((5,), dtype="int32")
+    words = layers.Embedding(9, 4, mask_zero=True, name="words")(tokens)
+    inner, inputs = keras.Model(tokens, words, name="inner"), keras.Input((5,), dtype="int32")
+    hidden = layers.Dense(4, "tanh", name="hidden")(inner(inputs))
+    pooled = layers.GlobalAveragePooling1D(name="pool")(hidden)
+    return keras.Model(inputs, layers.Dense(3, name="scores")(pooled)), TOKENS
+
+
+def of_vectors():
+    """A mask that a layer sets while it runs, and does not tell otherwise."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5, 2))
+    pooled = layers.GlobalAveragePooling1D()(layers.Masking(name="mask")(inputs))
+    x = RNG.normal(size=(40, 5, 2)) * REAL[..., None]
+    return keras.Model(inputs, layers.Dense(3)(pooled)), x.astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("make", "tap"),
+    [
+        (of_tokens, "inner"),
+        (of_tokens, "inner/words"),
+        (of_tokens, "hidden"),
+        (of_tokens, Tap("pool", side="input")),
+        (of_vectors, "mask"),
+    ],
+)
+def test_a_masked_sequence_keeps_its_mask_whatever_set_it(make, tap):
+    model, x = make()
+    layer = PermutedLayer(model, Tap.of(tap), x, "model")
+    before = layer.answers(None)
+    np.testing.assert_allclose(layer.answers(np.arange(40)), before, atol=1e-6)
+    order = np.random.default_rng(1).permutation(40)
+    # What is pooled is a vector a token, so that it can be permuted as well as what it is made of.
+    vectors = x
+    if make is of_tokens:
+        embeddings, kernel, bias = model.get_weights()[:3]
+        vectors = np.tanh(embeddings[x] @ kernel + bias)
+    pooled = (vectors[order] * REAL[..., None]).sum(1) / REAL.sum(1, keepdims=True)
+    kernel, bias = model.get_weights()[-2:]
+    np.testing.assert_allclose(layer.answers(order), pooled @ kernel + bias, atol=1e-5)
+
+
+@pytest.mark.alike
+def test_an_input_and_a_layer_of_one_name_both_stand_in_the_table():
+    pytest.importorskip("matplotlib")
+    found = importance(net(), (X, Y), inputs={"hidden": [0, 1], "b": 2}, layers=["hidden"])
+    assert sorted(found.features) == ["b", "hidden (input)", "hidden (layer)"]
+    assert [row["feature"] for row in found.rows] == ["hidden", "b", "hidden"]
+    lines = found.to_markdown().splitlines()[2:5]
+    assert {line.split(" | ")[0][2:] for line in lines} == set(found.features)
+    bars = found.plot().axes[1].patches
+    assert sorted(bar.get_width() for bar in bars) == sorted(row["nll"] for row in found.rows)
 
 
 @pytest.mark.alike

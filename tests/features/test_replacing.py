@@ -42,6 +42,22 @@ def test_one_of_several_calls_is_meant():
         np.testing.assert_allclose(numbers(model(X)), (X @ kernel + 1.0) @ kernel, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["inner", "words", "hidden"])
+@pytest.mark.parametrize("side", ["output", "input"])
+def test_the_mask_of_what_is_replaced_is_seen_by_what_comes_after(name, side):
+    tokens = keras.Input((3,), dtype="int32")
+    words = layers.Embedding(5, 4, mask_zero=True, name="words")
+    inner = keras.Model(tokens, words(tokens), name="inner")
+    inputs, hidden = keras.Input((3,), dtype="int32"), layers.Dense(2, name="hidden")
+    pooled = layers.GlobalAveragePooling1D()(hidden(inner(inputs)))
+    model = keras.Model(inputs, pooled)
+    x = ops.convert_to_tensor([[1, 2, 0], [3, 0, 0]])
+    layer = {"inner": inner, "words": words, "hidden": hidden}[name]
+    with replaced(layer, Tap(name, side=side), lambda value: value * 1):
+        found = numbers(model(x))
+    np.testing.assert_allclose(found, numbers(model(x)), rtol=1e-6)
+
+
 def test_a_watched_layer_is_watched_as_before_also_after_an_error():
     layer = net().get_layer("hidden")
     watch(layer)

@@ -316,6 +316,7 @@ def test_as_a_student_it_learns_by_its_mean_and_not_by_a_vote():
 
 
 A, B = named(net(seed=1), "a"), named(net(seed=2), "b")
+YES_NO = [named(net(classes=1, activation="sigmoid", seed=n), name) for n, name in enumerate("ab")]
 
 
 @pytest.mark.alike
@@ -334,6 +335,9 @@ A, B = named(net(seed=1), "a"), named(net(seed=2), "b")
         ([A, B], {"learn_weights": 1}, "Received: learn_weights=1"),
         ([A, B], {"activation": "relu"}, "Received: activation='relu'"),
         ([A, B], {"from_logits": [True]}, r"Received: from_logits=\[True\]"),
+        (YES_NO, {}, "over one class.*activation='sigmoid'.*member 'a'"),
+        ([A, named(net(activation="sigmoid"), "b")], {"average": "vote"}, "'b'.*'softmax'"),
+        ([A, named(net(activation="softmax"), "b")], {"activation": "sigmoid"}, "='softmax'.*'b'"),
     ],
 )
 def test_what_is_no_team_is_refused(models, arguments, error):

@@ -73,6 +73,17 @@ def test_multi_label_members_are_averaged_by_their_sigmoid():
     np.testing.assert_allclose(1.0 / (1.0 + np.exp(-given)), expected, atol=1e-6)
 
 
+def test_one_number_is_a_yes_or_no_or_a_value_and_no_softmax():
+    members = [net(seed=1, classes=1), net(seed=2, classes=1, activation="sigmoid")]
+    first, second = logits_of(*members)
+    given = inferred(Ensemble(members, activation="sigmoid"), X)
+    expected = (1.0 / (1.0 + np.exp(-first)) + second) / 2.0
+    np.testing.assert_allclose(1.0 / (1.0 + np.exp(-given)), expected, atol=1e-6)
+    values = [net(seed=1, classes=1), net(seed=3, classes=1)]  # regressions
+    given = inferred(Ensemble(values, average="logits"), X)
+    np.testing.assert_allclose(given, np.mean(logits_of(*values), axis=0), atol=1e-6)
+
+
 def test_gaps_of_1000_between_logits_stay_finite():
     members = [linear([[1000.0, 0.0]]), linear([[0.0, 1000.0]])]
     given = Ensemble(members).predict(np.ones((1, 1)), verbose=0)
@@ -177,6 +188,13 @@ def test_the_ensemble_of_a_distiller_runs_each_member_once():
         ({"from_logits": "no"}, r"True, False or None. Received: from_logits='no'"),
         ({"from_logits": [True]}, r"Received: from_logits=\[True\]"),
         ({"models": [net(activation="tanh")]}, "Received: member"),
+        ({"models": [net(classes=1)]}, "over one class.*activation='sigmoid'"),
+        ({"models": [net(classes=1, activation="sigmoid")], "average": "vote"}, "over one class"),
+        ({"models": [net(activation="sigmoid")]}, "take activation='sigmoid'"),
+        (
+            {"models": [net(), net(activation="softmax")], "activation": "sigmoid"},
+            "take activation='softmax'",
+        ),
     ],
 )
 def test_what_is_no_ensemble_is_refused(arguments, error):

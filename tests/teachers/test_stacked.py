@@ -96,14 +96,80 @@ def test_data_sets_are_read_with_their_weights():
 @pytest.mark.alike
 @pytest.mark.parametrize(
     "trained_on",
-    [X, X[10:20], (X, Y), X.astype("float64"), {"x": X}],
-    ids=["the same", "some of them", "with labels", "of another dtype", "by name"],
+    [
+        X,
+        X[10:20],
+        (X, Y),
+        X.astype("float64"),
+        {"x": X},
+        {"inputs": X, "teacher_outputs": {"logits": X}},
+        {"inputs": X, "index": np.arange(30)},
+    ],
+    ids=["all", "some", "labels", "another dtype", "by name", "labelled", "numbered"],
 )
 def test_what_the_members_were_trained_on_is_refused(trained_on):
     final = Nearest()
     with pytest.raises(ValueError, match=r"trained on.*Received: (5|15) of 15 examples"):
         Stacked(members(), final).fit_final(X[NEW], Y[NEW], trained_on=trained_on)
     assert final.fitted_on is None
+
+
+def of_names(*names):
+    """Members of inputs by these names, each of its own and of all of them."""
+    inputs = {name: keras.Input((4,), name=name) for name in names}
+    both = layers.Concatenate()(list(inputs.values())) if names[1:] else inputs[names[0]]
+    every = keras.Model(inputs, layers.Dense(3)(both))
+    first = keras.Model({names[0]: inputs[names[0]]}, layers.Dense(3)(inputs[names[0]]))
+    return [every, first]
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
+    ("names", "x", "trained_on"),
+    [
+        ("a", {"a": X}, {"a": X, "id": np.arange(30)}),
+        ("a", {"a": X, "id": np.arange(30)}, {"a": X, "id": np.arange(30)[::-1]}),
+        ("a", X, {"a": X, "id": np.arange(30)}),
+        ("ab", {"a": X, "b": -X}, {"a": X}),
+        ("ab", {"a": X, "b": -X}, {"a": X, "b": -X, "c": Y}),
+    ],
+)
+def test_inputs_that_both_have_say_which_examples_are_known(names, x, trained_on):
+    stacked = Stacked(of_names(*names), Nearest())
+    with pytest.raises(ValueError, match="Received: 30 of 30 examples"):
+        stacked.fit_final(x, Y, trained_on=trained_on)
+
+
+@pytest.mark.alike
+@pytest.mark.parametrize(
+    "trained_on", [{"x": X, "id": Y}, [X, X], np.array(["a", "b"])], ids=["names", "list", "texts"]
+)
+def test_inputs_that_cannot_be_compared_are_told(trained_on):
+    with pytest.raises(ValueError, match=r"in the form of `x`.*x of one array: numbers \(30, 4\)"):
+        Stacked(members(), Nearest()).fit_final(X, Y, trained_on=trained_on)
+
+
+def of_texts(seed):
+    keras.utils.set_random_seed(seed)
+    words = layers.StringLookup(vocabulary=["one", "two", "drei", "für"], output_mode="one_hot")
+    return keras.Sequential([keras.Input((1,), dtype="string"), words, layers.Dense(3)])
+
+
+@pytest.mark.alike
+def test_texts_are_known_as_strings_and_as_bytes():
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("other backends have no tensors of strings")
+    texts = ["one", "two", "für"]
+    x, y = np.array(texts, "object"), np.arange(3)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(2)
+    stacked = Stacked([of_texts(0), of_texts(1)], Nearest())
+    stacked.fit_final(data, trained_on=None)
+    stacked.fit_final(data, trained_on=np.array(["drei"]))
+    assert stacked(x).shape == (3, 3)
+    for same in (data, x, np.array(texts), [text.encode() for text in texts]):
+        with pytest.raises(ValueError, match="Received: 3 of 3 examples"):
+            stacked.fit_final(data, trained_on=same)
 
 
 @pytest.mark.alike
@@ -220,6 +286,26 @@ def test_trained_members_that_come_again_would_know_what_they_predict():
     models = members()
     with pytest.raises(ValueError, match="new members each time"):
         Stacked.cross_fitted(lambda x, y: models, Nearest(), X, Y, folds=2)
+    shared = net()
+
+    def wrapped(x, y):  # other models of the same weights
+        return [keras.Sequential([keras.Input((4,)), shared]), net(seed=len(x))]
+
+    with pytest.raises(ValueError, match=r"must be frozen.*hidden/kernel'.* again"):
+        Stacked.cross_fitted(wrapped, Nearest(), X, Y, folds=2)
+
+
+@pytest.mark.alike
+def test_members_of_all_folds_may_share_a_frozen_backbone_and_those_of_one_what_they_like():
+    backbone = keras.Sequential([keras.Input((4,)), layers.Dense(5)])
+    backbone.trainable = False
+
+    def train(x, y):
+        trunk = layers.Dense(5)
+        heads = [layers.Dense(3), layers.Dense(3)]
+        return [keras.Sequential([keras.Input((4,)), backbone, trunk, head]) for head in heads]
+
+    assert Stacked.cross_fitted(train, Nearest(), X, Y, folds=2)(X).shape == (30, 3)
 
 
 @pytest.mark.alike
@@ -233,6 +319,7 @@ def test_trained_members_that_come_again_would_know_what_they_predict():
         ({"folds": 31}, "30 examples"),
         ({"x": X[:5]}, "one example for each of the 30 labels"),
         ({"y": np.eye(3)[Y]}, "class numbers"),
+        ({"y": np.array(["cat", "dog", "cow"])[Y]}, r"class numbers.*dtype <U3"),
         ({"y": Y % 2}, r"labels of the classes \[0, 1\]"),
         ({"final": last}, "`final` must be"),
         ({"final": keras.Sequential([keras.Input((6,)), layers.Dense(3)])}, "not compiled"),
@@ -273,6 +360,7 @@ def test_what_is_no_stack_is_refused(models, final, error):
         (X, None, "fitted on labels"),
         (X, Y % 2, r"class numbers from 0 to 2.*\[0, 1\]"),
         (X, np.eye(3)[Y], "class numbers"),
+        (X, np.array(["cat", "dog", "cow"])[Y], "class numbers"),
         (X, {"y": Y}, "one array"),
     ],
 )

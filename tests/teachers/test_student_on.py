@@ -82,6 +82,20 @@ def test_the_body_answers_as_the_teacher_does_in_predict_also_in_training():
         np.testing.assert_allclose(keras.ops.convert_to_numpy(given), expected, atol=1e-6)
 
 
+def test_a_model_that_is_frozen_and_thawed_thaws_the_head_alone(tmp_path):
+    model = student_on(dropping(), "drop", layers.Dense(3, name="head"))
+    model.trainable = False
+    assert not model.trainable_weights
+    model.trainable = True
+    assert [weight.path for weight in model.trainable_weights] == ["head/kernel", "head/bias"]
+    body = model.get_layer("body")
+    body.trainable = True
+    assert not body.trainable and not body.body.trainable_weights
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert len(loaded.trainable_weights) == 2
+
+
 def test_a_step_is_that_of_the_head_alone():
     teacher = net(7, seed=1)
     hidden = inferred(keras.Model(teacher.inputs, teacher.get_layer("hidden").output), X)

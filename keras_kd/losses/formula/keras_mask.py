@@ -1,4 +1,4 @@
-"""Reading the mask that Keras keeps beside a tensor."""
+"""Reading and setting the mask that Keras keeps beside a tensor."""
 
 import keras
 from keras import ops
@@ -13,7 +13,20 @@ class _MaskReader(keras.layers.Layer):
         return [] if mask is None else [mask]
 
 
+class _MaskSetter(keras.layers.Layer):
+    def __init__(self):
+        super().__init__(autocast=False, name="mask_setter")
+        self.supports_masking = True
+
+    def call(self, value_and_mask):
+        return value_and_mask[0]
+
+    def compute_mask(self, value_and_mask, previous_mask):
+        return value_and_mask[1]
+
+
 _reader = _MaskReader()
+_setter = _MaskSetter()
 
 
 def keras_mask(value):
@@ -25,6 +38,13 @@ def keras_mask(value):
     if not keras.ops.is_tensor(value):
         return None
     return next(iter(_reader(value)), None)
+
+
+def with_mask(value, mask):
+    """Returns a tensor with a Keras mask; one that has a mask, or gets None, as it is."""
+    if mask is None or not keras.ops.is_tensor(value):
+        return value
+    return _setter([value, mask])
 
 
 def both_real(student_mask, teacher_mask):
