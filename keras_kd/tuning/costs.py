@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from keras_kd.data.batches import batches
 from keras_kd.evaluation.answers import first_examples
 from keras_kd.evaluation.latency import measure_latency
 from keras_kd.evaluation.model_cost import SECONDS
@@ -15,6 +14,7 @@ from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.predict_on_batch import predict_on_batch
 from keras_kd.features.preprocessing import input_names
 from keras_kd.features.string_inputs import as_arrays
+from keras_kd.tuning.first_batches import first_batches
 
 
 def cost(name: str, student: keras.Model, x: Any, y: Any) -> float:
@@ -36,7 +36,7 @@ def cost(name: str, student: keras.Model, x: Any, y: Any) -> float:
 def _inputs(x, y, student):
     """Returns a batch of what the student takes, without what the data carry beside it."""
     is_data_set = hasattr(x, "element_spec") or isinstance(x, keras.utils.PyDataset)
-    batch, _, _ = next(batches(x if is_data_set else as_arrays((x, y))))
+    batch, _, _ = next(first_batches(x if is_data_set else as_arrays((x, y)), 1))
     names = input_names(student) or {}
     if isinstance(batch, dict) and "inputs" in batch and "inputs" not in names:
         batch = batch["inputs"]

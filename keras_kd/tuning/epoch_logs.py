@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_kd.distiller import Distiller
+from keras_kd.schemes.joint_model import JointModel
 
 
 class EpochLogs(keras.callbacks.Callback):
@@ -21,8 +22,9 @@ class EpochLogs(keras.callbacks.Callback):
 
     Raises:
         ValueError: Before the first step, if a wanted loss is one that the settings themselves make
-            large or small; after the first epoch, of validation where it is a validation metric, if
-            the logs lack a wanted metric; in the end, if no epoch was validated.
+            large or small (after the first epoch where the data alone tell that it is there); after
+            the first epoch, of validation where it is a validation metric, if the logs lack a
+            wanted metric; in the end, if no epoch was validated.
     """
 
     def __init__(self, wanted: Sequence[str]) -> None:
@@ -31,18 +33,12 @@ class EpochLogs(keras.callbacks.Callback):
         self.by_epoch: dict[int, dict[str, Any]] = {}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Looks at what the validation loss will be."""
-        if not isinstance(self.model, Distiller) or not self.model.validate_with_teacher:
-            return
-        if "val_loss" in self.wanted:
-            raise ValueError(
-                "With validate_with_teacher=True the validation loss holds alpha, the temperature "
-                "and the weights that are searched for: take 'val_student_loss' or a metric. "
-                f"Received: objectives={self.wanted}"
-            )
+        """Looks at what the validation losses will be."""
+        self._check_compare_settings()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps them."""
+        self._check_compare_settings()  # some feature losses are known with the first batch
         logs = dict(logs or {})
         validated = any(name.startswith("val_") for name in logs)
         due = [name for name in self.wanted if validated or not name.startswith("val_")]
@@ -74,3 +70,30 @@ class EpochLogs(keras.callbacks.Callback):
                 f"{len(self.by_epoch)} epochs"
             )
         return float(self.by_epoch[max(epochs)][name])
+
+    def _check_compare_settings(self):
+        holding = {f"val_{name}" for name in _holding_settings(self.model)}
+        refused = [name for name in self.wanted if name in holding]
+        if refused:
+            raise ValueError(
+                "These validation losses hold alpha, the temperature or the weights that are "
+                f"searched for, so that the best trial would be the one that asks for least: take "
+                f"{_instead(self.model)} or a metric. Received: objectives={self.wanted}, "
+                f"not to be compared: {refused}"
+            )
+
+
+def _holding_settings(model):
+    """Returns the names of what a model logs of validation that settings make large or small."""
+    if isinstance(model, JointModel):
+        labels = {f"{name}_loss" for name in model.output_names}
+        return {each.name for each in model.metrics if each.name.endswith("loss")} - labels
+    if isinstance(model, Distiller) and model.validate_with_teacher:
+        return {"loss", "kd_loss", *(term.name for term in model.feature_terms)}
+    return set()
+
+
+def _instead(model):
+    if isinstance(model, JointModel):
+        return " or ".join(repr(f"val_{name}_loss") for name in model.output_names)
+    return "'val_student_loss'"

@@ -5,6 +5,8 @@ import inspect
 
 import keras
 
+from keras_kd.tuning import keras_state
+
 # Keras' names of the graphs of compiled steps, and of those that only find out shapes.
 _OF_STEPS = ("one_step_on_data", "scratch_graph")
 
@@ -12,27 +14,15 @@ _OF_STEPS = ("one_step_on_data", "scratch_graph")
 def fresh_session():
     """Lets go of what Keras and its backend keep of models that nobody holds any more.
 
-    `keras.utils.clear_session` would also forget the global dtype policy, a distribution and the
-    switches of `keras.config`: they are set again. Models that someone holds are not touched.
+    `keras.utils.clear_session` would also forget all that the user has set: it stays. Models that
+    someone holds are not touched.
     """
     _forget_steps()
-    if _in_strategy_scope():  # which clearing would leave
+    if _in_strategy_scope() or not keras_state.is_known():  # which clearing would leave, or lose
         gc.collect()
         return
-    policy, distribution = keras.config.dtype_policy(), keras.distribution.distribution()
-    is_interactive = keras.config.is_interactive_logging_enabled()
-    is_filtering = keras.config.is_traceback_filtering_enabled()
-    attends_fast = keras.config.is_flash_attention_enabled()
-    keras.utils.clear_session()
-    keras.config.set_dtype_policy(policy)
-    if distribution is not None:
-        keras.distribution.set_distribution(distribution)
-    if not is_interactive:
-        keras.config.disable_interactive_logging()
-    if not is_filtering:
-        keras.config.disable_traceback_filtering()
-    if attends_fast is False:  # None leaves it to Keras
-        keras.config.disable_flash_attention()
+    with keras_state.kept():
+        keras.utils.clear_session()
 
 
 def _in_strategy_scope():

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import keras
-import numpy as np
-
 from keras_kd.checks import check_whole_number
 from keras_kd.evaluation import Comparison, compare
+from keras_kd.tuning.known_examples import known_share
 from keras_kd.tuning.recipe import student_of
 from keras_kd.tuning.search_result import SearchResult
 
 # Seeds that no search of less than ten thousand trials has had.
 _FIRST_SEED = 10_000
+# Shares of the test data that were used before.
+_TOO_MANY, _SOME = 0.5, 0.01
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +48,9 @@ class PairResult:
 
         Args:
             test_data: As `compare` takes them, with labels: neither those that were trained on nor
-                those that validated.
+                those that validated. Where half of the inputs are the same it is an error, where
+                some are a warning. Of a large data set the first thousands are looked at; what is
+                changed at random in it cannot be known again.
             seeds: How many trainings of each, two at least, or their seeds.
 
         Returns:
@@ -59,8 +62,7 @@ class PairResult:
                 searches have several objectives, or for what `compare` raises.
         """
         chosen = _checked_seeds(seeds, max(self.distilled.seed, self.alone.seed))
-        for result in (self.distilled, self.alone):
-            _check_unused(test_data, result)
+        _check_unused(test_data, self.distilled, self.alone)
         searches = {"alone": self.alone, "distilled": self.distilled}
         best = {kind: result.best_trial for kind, result in searches.items()}
         kinds = {
@@ -84,22 +86,32 @@ def _checked_seeds(seeds, used):
     return found
 
 
-def _check_unused(test_data, result):
+def _check_unused(test_data, *results):
     """Raises if data to judge by are those that the settings were chosen by."""
-    fit = result.recipe.fit
-    for name in ("x", "validation_data"):
-        used = {id(leaf) for leaf in _inputs(fit.get(name))}
-        if any(id(leaf) in used for leaf in _inputs(test_data)):
+    given = _inputs(test_data)
+    fits = [result.recipe.fit for result in results]
+    used = [(name, _inputs(fit.get(name))) for fit in fits for name in ("x", "validation_data")]
+    looked_at = set()
+    for name, data in used:
+        if data is None or id(data) in looked_at:
+            continue
+        looked_at.add(id(data))
+        share = 1.0 if data is given else known_share(given, data)
+        if share >= _TOO_MANY:
             raise ValueError(
                 "The settings were chosen by these data, which therefore flatter them: give data "
                 f"that neither trained nor validated. Received: test_data that are `{name}` of the "
-                "search"
+                f"search, {share:.0%} of what was looked at"
+            )
+        if share > _SOME:
+            warnings.warn(
+                "Some examples to judge by are among those that the settings were chosen by, which "
+                f"flatters them. Received: test_data of which {share:.1%} are in `{name}` of the "
+                "search",
+                stacklevel=3,
             )
 
 
 def _inputs(data):
-    """Returns what can be known again of data: the data set itself, or its arrays."""
-    if isinstance(data, tuple) and data:  # (x, y), whose y may be shared
-        data = data[0]
-    leaves = keras.tree.flatten(data)
-    return [leaf for leaf in leaves if isinstance(leaf, np.ndarray) or hasattr(leaf, "__iter__")]
+    """Returns a data set, or the inputs of `(x, y)`, whose y may be shared."""
+    return data[0] if isinstance(data, tuple) and data else data

@@ -14,7 +14,11 @@ from keras_kd.checks import check_takes
 from keras_kd.distiller import Distiller
 from keras_kd.schemes import SelfDistiller
 from keras_kd.schemes.fit_arguments import callbacks_of
+from keras_kd.tuning.auto_names import names_from
+from keras_kd.tuning.fresh_session import fresh_session
+from keras_kd.tuning.keras_state import counters
 from keras_kd.tuning.objectives import Objective
+from keras_kd.tuning.random_state import seeded
 from keras_kd.tuning.space import Space
 
 
@@ -36,11 +40,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         self._seen: list[weakref.ref] = []
+        self._names = counters()
 
     def train(
         self, trial: Any, seed: int, name: str, last: Sequence[keras.callbacks.Callback] = ()
     ) -> tuple[keras.Model, list[keras.callbacks.Callback]]:
         """Makes the model of a trial and fits it.
+
+        Layers that are given no name have the same in each training.
 
         Args:
             trial: A trial of Optuna, running or fixed.
@@ -51,11 +58,12 @@ class Recipe:
         Returns:
             The model, and all its callbacks.
         """
-        keras.utils.set_random_seed(seed)
-        callbacks = callbacks_of(self.callbacks, name, 1)
-        model = self._made(trial)
-        callbacks = [*callbacks, *last]
-        model.fit(**self.fit, callbacks=callbacks)
+        fresh_session()
+        with names_from(self._names), seeded(seed):
+            callbacks = callbacks_of(self.callbacks, name, 1)
+            model = self._made(trial)
+            callbacks = [*callbacks, *last]
+            model.fit(**self.fit, callbacks=callbacks)
         return model, callbacks
 
     def _made(self, trial):

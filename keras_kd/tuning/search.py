@@ -11,6 +11,7 @@ import keras
 
 from keras_kd.checks import check_flag, check_whole_number
 from keras_kd.schemes.fit_arguments import fit_arguments
+from keras_kd.tuning.auto_names import names_as_before
 from keras_kd.tuning.fresh_session import fresh_session
 from keras_kd.tuning.objectives import find_objectives
 from keras_kd.tuning.optuna_package import optuna_package
@@ -73,7 +74,8 @@ def search(
         directions: `"maximize"` or `"minimize"` for each, where names do not tell it.
         seed: Of the first trial, its settings and its training; each later one has the next. So a
             search that was stopped and goes on ends as one that was not, where the machine's sums
-            and the data's order are the same.
+            and the data's order are the same. Python's and NumPy's generators go on afterwards from
+            where they were; those of Keras and its backend stay at the last seed.
         storage: Where the study is kept: the path of a SQLite file (`"study.db"`), or what Optuna
             takes. With the same arguments again the search goes on; a trial that ran when its
             process ended counts for nothing and is tried once more, then others take its place.
@@ -148,7 +150,8 @@ def search(
         seed_sampler(study)
         run, missing = TrialRun(recipe, goals, seed), trials - ended(study)
         if missing > 0:
-            study.optimize(run, n_trials=missing, callbacks=[seed_sampler])
+            with names_as_before():
+                study.optimize(run, n_trials=missing, callbacks=[seed_sampler])
             fresh_session()
             _warn_of_unread(recipe.space)
     result = SearchResult(study, goals, recipe, seed)

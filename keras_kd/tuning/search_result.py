@@ -126,8 +126,9 @@ class SearchResult:
 
         Args:
             trial: Its number; None is the best.
-            seed: Of all that is random in it. None is the trial's own: then it is the model that
-                the trial had, where the machine's sums and the data's order are the same.
+            seed: Of all that is random in it, as in `search`. None is the trial's own: then it is
+                the model that the trial had, where the machine's sums and the data's order are the
+                same.
 
         Returns:
             What `make_distiller` returned, trained.

@@ -34,3 +34,18 @@ class Settings(collections.UserDict):
             )
         self.read.add(name)
         return self.data[name]
+
+    def copy(self) -> Settings:
+        """Returns the same settings, which note what is asked of them in the same place."""
+        return self | {}
+
+    def __or__(self, other: Any) -> Any:
+        return self._noting_here(super().__or__(other))
+
+    def __ror__(self, other: Any) -> Any:
+        return self._noting_here(super().__ror__(other))
+
+    def _noting_here(self, made):
+        if isinstance(made, Settings):
+            made.read = self.read
+        return made

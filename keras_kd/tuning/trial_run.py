@@ -10,7 +10,6 @@ import keras
 
 from keras_kd.tuning.costs import cost
 from keras_kd.tuning.epoch_logs import EpochLogs
-from keras_kd.tuning.fresh_session import fresh_session
 from keras_kd.tuning.objectives import Objective
 from keras_kd.tuning.recipe import Recipe, student_of
 from keras_kd.tuning.report_to_trial import ReportToTrial
@@ -37,7 +36,6 @@ class TrialRun:
         Raises:
             optuna.TrialPruned: If it was given up.
         """
-        fresh_session()
         study = trial.study
         seed = next_seed(study, self.seed)
         trial.set_user_attr(SEED, seed)

@@ -7,6 +7,7 @@ import pytest
 from models_for_tests import COMPILED, cross_entropy, examples, inferred, net
 
 from keras_kd import Distiller
+from keras_kd.tuning import keras_state
 from keras_kd.tuning.fresh_session import fresh_session
 
 pytestmark = pytest.mark.core
@@ -40,6 +41,23 @@ def test_what_the_user_has_set_stays():
         keras.config.enable_interactive_logging()
         keras.config.enable_traceback_filtering()
         keras.config.enable_flash_attention()
+
+
+@pytest.mark.alike
+def test_open_scopes_and_what_may_be_read_stay():
+    class Mine:
+        pass
+
+    function = keras.saving.serialize_keras_object(lambda x: x + 1)
+    with keras_state.kept(), keras.saving.custom_object_scope({"Mine": Mine}):
+        fresh_session()
+        assert keras.saving.get_registered_object("Mine") is Mine
+        with pytest.raises(ValueError, match="lambda"):
+            keras.saving.deserialize_keras_object(function)
+        keras.utils.clear_session()  # a state that goes when the test ends
+        keras.config.enable_unsafe_deserialization()
+        fresh_session()
+        assert keras.saving.deserialize_keras_object(function)(1) == 2
 
 
 @pytest.mark.skipif(not ON_TENSORFLOW, reason="of TensorFlow's graphs")

@@ -4,9 +4,12 @@ import builtins
 
 import keras
 import pytest
+from models_for_tests import net
 from searches import FIT, SPACE, TEACHER, Odd, X, Y, compiled, make_distiller, student
 
 from keras_kd import Distiller
+from keras_kd.losses import FitNetLoss
+from keras_kd.schemes import MutualDistiller, SelfDistiller
 from keras_kd.tuning import ReportToTrial, search
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
@@ -92,12 +95,59 @@ def test_epochs_without_validation_have_nothing_to_choose_by():
     refused(make_distiller, ValueError, "No epoch was validated", validation_freq=2)
 
 
-def test_a_validation_loss_that_holds_the_settings_is_refused():
-    def make(settings):
-        return compiled(Distiller(student(3), TEACHER, validate_with_teacher=True))
+def taught(settings):
+    hint = FitNetLoss(layers={"hidden": "hidden"}, name="hint_loss")
+    given = {"feature_losses": [hint], "validate_with_teacher": True}
+    return compiled(Distiller(net(3), TEACHER, **given))
 
-    refused(make, ValueError, "take 'val_student_loss' or a metric", objectives="val_loss")
-    assert STEPS == []
+
+def taught_by_itself(settings):
+    return compiled(SelfDistiller(net(3), ["hidden"]))
+
+
+def taught_by_each_other(settings):
+    return compiled(MutualDistiller([named("one"), named("other")]))
+
+
+def named(name):
+    return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)], name=name)
+
+
+@pytest.mark.parametrize(
+    ("make", "names", "instead"),
+    [
+        (taught, ["val_loss", "val_kd_loss", "val_hint_loss"], "'val_student_loss' or a metric"),
+        (
+            taught_by_itself,
+            ["val_loss", "val_hidden_kd_loss", "val_hidden_feature_loss"],
+            "'val_hidden_loss' or 'val_deepest_loss' or a metric",
+        ),
+        (
+            taught_by_each_other,
+            ["val_loss", "val_one_mutual_loss"],
+            "'val_one_loss' or 'val_other_loss' or a metric",
+        ),
+    ],
+)
+def test_validation_losses_that_hold_the_settings_are_refused(make, names, instead):
+    for name in names:
+        refused(make, ValueError, f"hold alpha.*take {instead}", objectives=name)
+        assert STEPS == []
+
+
+def test_the_labels_loss_of_an_exit_can_be_chosen_by():
+    given = {"objectives": "val_hidden_loss", **FIT}
+    with pytest.warns(UserWarning, match="in no trial"):
+        result = search(taught_by_itself, SPACE, X, Y, trials=1, **given)
+    assert result.best_value > 0.0
+
+
+def test_settings_that_are_copied_and_joined_are_still_asked():
+    def make(settings):
+        more = {"rate": 0.1} | (settings | {"kind": 1}).copy()
+        return compiled(student(more["width"]), more["rate"])
+
+    search(make, {"width": (2, 9)}, X, Y, trials=1, **FIT)
 
 
 def test_a_trial_that_is_asked_for_nothing_has_nothing_to_search():

@@ -1,15 +1,30 @@
 """Both sides searched alike, and compared on data that chose nothing."""
 
 import keras
+import numpy as np
 import pytest
 from models_for_tests import examples, inferred
 from searches import FIT, SPACE, VALIDATION, X, Y, make_distiller, make_student
 
-from keras_kd.tuning import PairResult, search_pair
+from keras_kd.tuning import PairResult, SearchResult, search_pair
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 TEST = examples(30, seed=2)
+
+
+class Again(keras.utils.PyDataset):
+    """A data set that is made anew of arrays."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, number):
+        return self.arrays
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +68,8 @@ def test_the_report_is_of_new_seeds_on_new_data(pair):
     [
         (VALIDATION, 2, "chosen by these data.*`validation_data`"),
         ((X, TEST[1][:12]), 2, "chosen by these data.*`x`"),
+        ((X.copy(), TEST[1][:12]), 2, "chosen by these data.*`x`"),
+        (Again(*VALIDATION), 2, "chosen by these data.*`validation_data`.*100%"),
         (TEST, 1, "`seeds` must be a whole number of at least 2"),
         (TEST, [5], "Two seeds at least that differ"),
         (TEST, [5, 5], "Two seeds at least that differ"),
@@ -61,3 +78,14 @@ def test_the_report_is_of_new_seeds_on_new_data(pair):
 def test_what_would_flatter_is_refused(pair, data, seeds, said):
     with pytest.raises(ValueError, match=said):
         pair.report(data, seeds)
+
+
+def test_some_examples_that_were_used_are_told(pair, monkeypatch):
+    def train(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SearchResult, "train", train)
+    mixed = [np.concatenate([new, old[:2]]) for new, old in zip(TEST, VALIDATION, strict=True)]
+    said = r"of which 6.2% are in `validation_data`"
+    with pytest.warns(UserWarning, match=said), pytest.raises(KeyboardInterrupt):
+        pair.report(tuple(mixed), 2)
