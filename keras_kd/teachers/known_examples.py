@@ -6,6 +6,11 @@ import keras
 import numpy as np
 
 
+def digests(x):
+    """Returns a digest of each example of a batch of inputs."""
+    return _digests(list(_leaves(x).values()))
+
+
 class KnownExamples:
     """The examples of some data, which knows those of other data among them.
 

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from keras_kd.features.string_inputs import as_arrays
-from keras_kd.teachers.held_out import digests, is_data_set
+from keras_kd.teachers.held_out import is_data_set
+from keras_kd.teachers.known_examples import digests
 from keras_kd.tuning.first_batches import first_batches
 
 _MOST = 5_000  # examples of a data set that are looked at
