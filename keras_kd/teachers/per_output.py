@@ -51,7 +51,7 @@ class PerOutput(JoinedInputsModel):
     ...     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(units, activation)])
     >>> teacher = keras_kd.teachers.PerOutput({"cls": net(3, "softmax"), "boxes": net(2)})
     >>> {name: tuple(value.shape) for name, value in teacher(np.ones((5, 4))).items()}
-    {'cls': (5, 3), 'boxes': (5, 2)}
+    {'boxes': (5, 2), 'cls': (5, 3)}
     """
 
     def __init__(
