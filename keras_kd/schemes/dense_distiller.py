@@ -13,6 +13,7 @@ from keras_kd.distiller.output_term import output_terms
 from keras_kd.features.model_spec import input_spec_among
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
+from keras_kd.features.preprocessing import check_has_none
 from keras_kd.losses import DistillationLoss, KDLoss
 
 
@@ -21,6 +22,8 @@ class SideBySide(keras.Model):
     """Answers what each of its models answers, as a list; like a teacher it is not trained."""
 
     def __init__(self, models: Sequence[keras.Model], name: str = "side_by_side") -> None:
+        for model in models:
+            check_has_none(model, "A chain with densely=True")
         super().__init__(name=name, dtype=models[0].dtype_policy, autocast=False)
         self.models = list(models)
         self.build(keras.tree.map_structure(lambda x: x.shape, input_spec_among(*models)))

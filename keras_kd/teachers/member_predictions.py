@@ -6,6 +6,7 @@ import numpy as np
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.predict_on_batch import predict_on_batch
+from keras_kd.features.preprocessing import check_has_none
 from keras_kd.teachers.members import check_member, check_one_output, kinds_of
 from keras_kd.teachers.per_output import PerOutput
 
@@ -45,6 +46,8 @@ def member_predictions(models, from_logits):
         )
     kinds = kinds_of(models, specs, from_logits, needed=True, whose="Stacked")
     names = [f"member_{number}" for number in range(len(models))]
+    for model in models:
+        check_has_none(model, "Stacked")
     team = PerOutput(dict(zip(names, models, strict=True)), name="members")
     inputs = keras.tree.map_structure(
         lambda x: keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name), team.input

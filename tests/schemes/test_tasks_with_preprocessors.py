@@ -2,9 +2,10 @@
 
 import keras
 import pytest
+from sklearn.linear_model import LogisticRegression
 
-from keras_kd.schemes import JointEnsemble, MutualDistiller, SelfDistiller
-from keras_kd.teachers import MovingAverage, PerOutput
+from keras_kd.schemes import JointEnsemble, MutualDistiller, SelfDistiller, assistant_chain
+from keras_kd.teachers import MovingAverage, PerOutput, Stacked
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 
@@ -23,6 +24,11 @@ def task(name):
     return Task(layers, name=name)
 
 
+def densely(*models):
+    """A chain in which every larger model teaches."""
+    return assistant_chain(models, [[0.0] * 4], [0], compile={"loss": "mse"}, densely=True)
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -30,9 +36,11 @@ def task(name):
         lambda model: SelfDistiller(model, exits=["hidden"]),
         lambda model: JointEnsemble([model, task("other")]),
         lambda model: PerOutput({"cls": model}),
+        lambda model: Stacked([model, task("other")], LogisticRegression()),
+        lambda model: densely(model, task("other")),
         MovingAverage,
     ],
-    ids=["mutual", "self", "joint", "per output", "moving average"],
+    ids=["mutual", "self", "joint", "per output", "stacked", "densely", "moving average"],
 )
 def test_a_preprocessor_that_would_not_run_is_told_of(made):
     with pytest.raises(ValueError, match=r"preprocessor = None.* Received: 'one' with a Rescaling"):
