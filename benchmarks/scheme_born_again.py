@@ -11,12 +11,12 @@ import dataclasses
 
 import keras
 import numpy as np
-import tensorflow as tf
 from choose import choose
 from task_bench import TaskBench, mean_and_sd, sets_of, task_options
+from word_ids import word_ids
 
 from keras_kd import schemes
-from keras_kd.data import digits, text_classification
+from keras_kd.data import digits
 from keras_kd.evaluation.run_report import markdown_table
 from keras_kd.models import cnn, text_cnn
 
@@ -153,16 +153,8 @@ def _images():
 
 
 def _sentences(settings, data_dir):
-    data = text_classification(settings.data, data_dir)
-    splits = {name: data.arrays(name) for name in ("train", "validation", "test")}
-    words = keras.layers.TextVectorization(settings.words, output_sequence_length=settings.length)
-    words.adapt(splits["train"][0])
-    splits = {
-        name: (np.asarray(words(tf.constant(texts))).astype("int32"), labels)
-        for name, (texts, labels) in splits.items()
-    }
-    size = words.vocabulary_size()
-    return splits, lambda: text_cnn(settings.length, size, data.num_classes)
+    splits, size, classes = word_ids(settings.data, data_dir, settings.words, settings.length)
+    return splits, lambda: text_cnn(settings.length, size, classes)
 
 
 def rows_of(task):

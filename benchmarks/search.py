@@ -12,13 +12,13 @@ import functools
 import time
 
 import keras
-import numpy as np
 import optuna
 import tensorflow as tf
 from task_bench import TaskBench, sets_of, task_options
+from word_ids import word_ids
 
 import keras_kd
-from keras_kd.data import digits, text_classification
+from keras_kd.data import digits
 from keras_kd.evaluation.run_report import markdown_table
 from keras_kd.models import cnn, text_cnn
 
@@ -177,15 +177,8 @@ def _images(settings, _):
 
 
 def _sentences(settings, data_dir):
-    data = text_classification(settings.data, data_dir)
-    splits = {name: data.arrays(name) for name in ("train", "validation", "test")}
-    words = keras.layers.TextVectorization(settings.words, output_sequence_length=settings.length)
-    words.adapt(splits["train"][0])
-    splits = {
-        name: (np.asarray(words(tf.constant(texts))).astype("int32"), labels)
-        for name, (texts, labels) in splits.items()
-    }
-    arguments = (settings.length, words.vocabulary_size(), data.num_classes)
+    splits, size, classes = word_ids(settings.data, data_dir, settings.words, settings.length)
+    arguments = (settings.length, size, classes)
     return (
         splits,
         lambda: text_cnn(*arguments, width=32, filters=16, name="student"),
