@@ -6,15 +6,18 @@
     python benchmarks/gpu.py page > benchmarks/gpu.md        # needs no GPU
 
 `pack` writes 60,000 images to one file. `table --short` trains for an eighth of the epochs, in
-batches four times as large. `speed` and `table` need JAX, Keras and keras_kd, and no TensorFlow.
-What they find is kept in `benchmarks/gpu.json`, from which `page` prints; what `table` has begun is
-kept in the `--cache` folder. `--small` tries either on a processor with models of no use.
+batches four times as large; `table --only ROW ROW --together` trains rows side by side on the same
+batches, and the teacher answers once for all of them. `speed` and `table` need JAX, Keras and
+keras_kd, and no TensorFlow. What they find is kept in `benchmarks/gpu.json`, from which `page`
+prints; what `table` has begun is kept in the `--cache` folder. `--small` tries either on a
+processor with models of no use.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -67,18 +70,20 @@ def _bench(pipe, pair, batch, small):
 
 
 def table(options):
-    """Trains rows of the table for a while."""
+    """Trains rows of the table until the time is over or a SIGTERM comes."""
     from gpu_images import random_images, unpack
     from gpu_rows import ROWS
     from gpu_table import Table
 
-    until = time.monotonic() + 60.0 * options.minutes
+    until = [time.monotonic() + 60.0 * options.minutes]
+    signal.signal(signal.SIGTERM, lambda *_: until.append(0.0))
     if options.small:
         data = random_images(64, 8, 4), random_images(20, 8, 4)
     else:
         data = unpack(options.images)
     bench = Table(data, options.cache.expanduser(), options.small, options.short)
-    bench.fill(options.only or list(ROWS), options.seeds, until)
+    names = options.only or list(ROWS)
+    bench.fill(names, options.seeds, lambda: time.monotonic() < min(until), options.together)
     _keep(options.figures, table=bench.results())
 
 
@@ -120,6 +125,7 @@ def main(arguments=None):
     added["table"].add_argument("--minutes", type=float, default=4.0)
     added["table"].add_argument("--cache", type=Path, default=Path("~/.cache/keras_kd/gpu"))
     added["table"].add_argument("--only", nargs="+", help="these rows alone")
+    added["table"].add_argument("--together", action="store_true", help="in one program")
     added["table"].add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     added["pack"].add_argument("images", type=Path)
     added["pack"].add_argument("--dataset", default="cifar100")

@@ -28,6 +28,12 @@ def write_back(model, state):
             variable.assign(value)
 
 
+def on_processor():
+    """Returns a context in which models are built beside the device: a kernel for each of their
+    initializers would take the device longer than the processor takes for all."""
+    return jax.default_device(jax.local_devices(backend="cpu")[0])
+
+
 def on_what():
     """Returns the device and the versions that a figure was made with."""
     names = ("jax", "jaxlib", "keras", "numpy")

@@ -14,8 +14,8 @@ import jax
 import keras
 import numpy as np
 from gpu_images import cropped, with_border
-from gpu_rows import ROWS, warmed
-from gpu_step import on_what, state_of, write_back
+from gpu_rows import LAYERS, ROWS, warmed
+from gpu_step import on_processor, on_what, state_of, write_back
 
 import keras_kd
 from keras_kd.models import resnet
@@ -79,138 +79,210 @@ class Table:
         self.folder, self.small, self.short = folder, small, short
         self.recipe = SMALL_STUDENT if small else SHORT if short else STUDENT
         self.size, self.classes = images.shape[1], int(labels.max()) + 1
+        self.forwards = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def fill(self, names, seeds, until):
-        """Trains the teacher, then what is missing, until a point of `time.monotonic`."""
+    def fill(self, names, seeds, time_left, together=False):
+        """Trains the teacher, then what is missing, while `time_left()` is true."""
         recipe = SMALL_TEACHER if self.small else TEACHER
-        teacher = self._model(recipe, "teacher", seed=0)
-        taught = Training(self, "teacher", recipe, lambda seed: (teacher, teacher))
-        if not taught.go_on(0, until):
+        with on_processor():
+            teacher = self.model(recipe, "teacher", seed=0)
+        taught = Training(self, recipe, {"teacher": Job(lambda seed: (teacher, teacher))})
+        if not taught.go_on(0, time_left):
             return
-        trainings = {name: self._row(name, teacher) for name in names}
+        layers = {name: teacher.get_layer(name).output for name in LAYERS}
+        teacher = keras.Model(teacher.inputs, layers)
+        shapes = {name: output.shape for name, output in layers.items()}
+        jobs = {f"short-{name}" if self.short else name: self._job(name, shapes) for name in names}
+        groups = [jobs] if together else [{name: job} for name, job in jobs.items()]
+        trainings = [Training(self, self.recipe, group, teacher) for group in groups]
         for seed in seeds:
-            for training in trainings.values():
-                if time.monotonic() >= until or not training.go_on(seed, until):
+            for training in trainings:
+                if not training.go_on(seed, time_left):
                     return
 
     def results(self):
         """Returns the figures of all trainings that ended."""
         return [json.loads(file.read_text()) for file in sorted(self.folder.glob("*.json"))]
 
-    def accuracy(self, model):
-        """Returns the % of the test images that a model is right about."""
+    def accuracy(self, model, depth):
+        """Returns the % of the test images that a model of this depth is right about."""
+
+        def forward(state, x):
+            return model.stateless_call(*state, x.astype("float32"), training=False)[0]
+
+        run = self.forwards.setdefault(depth, jax.jit(forward))
+        parts = model.trainable_variables, model.non_trainable_variables
+        state = [[each.value for each in part] for part in parts]
         x, y = self.test
-        answers = model.predict(x.astype("float32"), batch_size=500, verbose=0)
-        return 100.0 * float(np.mean(answers.argmax(-1) == y))
+        answers = [run(state, x[at : at + 500]) for at in range(0, len(x), 500)]
+        return 100.0 * float(np.mean(np.concatenate(answers).argmax(-1) == y))
 
-    def _row(self, name, teacher):
-        row = ROWS[name]
-
-        def make(seed):
-            student = self._model(self.recipe, "student", seed)
-            if row.arguments is None:
-                return student, student
-            arguments = row.arguments(len(self.labels))
-            return keras_kd.Distiller(student, teacher, **arguments), student
-
-        kept_as = f"short-{name}" if self.short else name
-        return Training(
-            self, kept_as, self.recipe, make, -(-row.warm_up * self.recipe.epochs // 240)
-        )
-
-    def _model(self, recipe, name, seed):
+    def model(self, recipe, name, seed):
+        """Returns a ResNet with the weights of a seed."""
         keras.utils.set_random_seed(seed)
         shape = (self.size, self.size, 3)
         return resnet(shape, self.classes, depth=recipe.depth, name=name)
 
+    def _job(self, name, shapes):
+        row = ROWS[name]
+
+        def make(seed):
+            student = self.model(self.recipe, "student", seed)
+            if row.arguments is None:
+                return student, student
+            arguments = row.arguments(len(self.labels), shapes)
+            return keras_kd.Distiller(student, **arguments), student
+
+        return Job(make, -(-row.warm_up * self.recipe.epochs // 240))
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a row trains: `make(seed)` gives the model and the part of it that is tested."""
+
+    make: object
+    warm_up: int = 0
+
 
 class Training:
-    """One row's trainings; all seeds run through the program that the first one compiled."""
+    """Rows trained side by side on the same batches.
 
-    def __init__(self, table, name, recipe, make, warm_up=0):
-        self.table, self.name, self.recipe = table, name, recipe
-        self.make, self.warm_up = make, warm_up
+    All seeds run through the program that the first one compiled. The teacher answers once for all
+    rows, and what it says travels with each one's data.
+    """
+
+    def __init__(self, table, recipe, jobs, teacher=None):
+        self.table, self.recipe, self.jobs = table, recipe, jobs
         self.steps = len(table.labels) // recipe.batch
-        self.model = self.trained = self.run = None
+        self.teacher, self.models, self.runs = teacher, {}, {}
 
-    def go_on(self, seed, until):
-        """Trains while there is time; returns whether the training has ended."""
-        ended = self.table.folder / f"{self.name}-{seed}.json"
-        kept = ended.with_suffix(".pickle")
-        if ended.exists() and not kept.exists():
+    def go_on(self, seed, time_left):
+        """Trains while there is time; returns whether all rows have ended."""
+        names = [name for name in self.jobs if not self._has_ended(name, seed)]
+        if not names:
             return True
-        state, epoch, seconds, loss = self._start(seed), 0, 0.0, None
-        if kept.exists():
-            epoch, seconds, state = pickle.loads(kept.read_bytes())
-            state = jax.device_put(state)
-        while epoch < self.recipe.epochs and time.monotonic() < until:
+        if not time_left():
+            return False
+        epoch, seconds, states = self._begun(names, seed)
+        began, run = epoch, self._run(tuple(names))
+        while epoch < self.recipe.epochs and time_left():
             start = time.perf_counter()
             key = jax.random.fold_in(jax.random.key(seed), epoch)
-            state = self._warmed(state, epoch)
-            state, loss = self.run(state, self.table.images, self.table.labels, key)
-            loss = float(loss)
+            states = {name: self._warmed(name, state, epoch) for name, state in states.items()}
+            states, loss = run(
+                states, self._teacher_state(), self.table.images, self.table.labels, key
+            )
+            loss = jax.device_get(loss)
             seconds, epoch = seconds + time.perf_counter() - start, epoch + 1
             if epoch % 10 == 0 or epoch <= 2:
-                print(f"{self.name} {seed}: {epoch} epochs, {seconds:.0f} s, loss {loss:.3f}")
+                shown = ", ".join(f"{name} {value:.3f}" for name, value in loss.items())
+                print(f"seed {seed}: {epoch} epochs, {seconds:.0f} s, loss {shown}", flush=True)
         finished = epoch == self.recipe.epochs
-        if finished:
-            write_back(self.model, state)
-        if loss is not None:
-            kept.write_bytes(pickle.dumps((epoch, seconds, jax.device_get(state))))
-        if finished and not ended.exists():
-            self._end(ended, seed, seconds, loss)
-        if finished and self.name != "teacher":
-            kept.unlink()
+        if epoch > began:
+            for name, state in jax.device_get(states).items():
+                self._kept(name, seed).write_bytes(pickle.dumps((epoch, seconds, state)))
+        for name in names if finished else []:
+            self._end(name, seed, states[name], seconds, len(names))
         return finished
 
-    def _start(self, seed):
-        """Returns a seed's state at the start; the first one's models run them all."""
-        model, trained = self.make(seed)
+    def _kept(self, name, seed):
+        return self.table.folder / f"{name}-{seed}.pickle"
+
+    def _has_ended(self, name, seed):
+        """Whether a row is done; the teacher's weights are read back where it is."""
+        if not self._kept(name, seed).with_suffix(".json").exists():
+            return False
+        if name == "teacher":
+            (model, _), _ = self._made(name, seed)
+            write_back(model, pickle.loads(self._kept(name, seed).read_bytes())[2])
+        return True
+
+    def _begun(self, names, seed):
+        """Returns the epochs, the seconds and the states that are kept, if all are as far."""
+        states = {name: self._made(name, seed)[1] for name in names}
+        files = [self._kept(name, seed) for name in names]
+        kept = [pickle.loads(file.read_bytes()) for file in files if file.exists()]
+        if len(kept) < len(names) or len({epoch for epoch, *_ in kept}) > 1:
+            return 0, 0.0, jax.device_put(states, jax.devices()[0])
+        states = {name: state for name, (_, _, state) in zip(names, kept, strict=True)}
+        return *kept[0][:2], jax.device_put(states, jax.devices()[0])
+
+    def _made(self, name, seed):
+        """Returns the models that run a row and a seed's state; the first one's run them all."""
         rates = _rates(self.recipe, self.steps)
-        optimizer = JoinedDecaySGD(rates, momentum=0.9, nesterov=self.recipe.nesterov)
-        model.compile(optimizer, CROSS_ENTROPY)
-        state = state_of(model)
-        if self.run is None:
-            self.model, self.trained, self.run = model, trained, self._epoch(model)
-        return state
+        with on_processor():
+            model, trained = self.jobs[name].make(seed)
+            optimizer = JoinedDecaySGD(rates, momentum=0.9, nesterov=self.recipe.nesterov)
+            model.compile(optimizer, CROSS_ENTROPY)
+            state = state_of(model)
+        return self.models.setdefault(name, (model, trained)), state
 
-    def _end(self, file, seed, seconds, loss):
-        result = {"row": self.name, "seed": seed, "test": self.table.accuracy(self.trained)}
-        result |= {"loss": loss, "seconds": round(seconds, 1)}
+    def _end(self, name, seed, state, seconds, rows):
+        model, trained = self.models[name]
+        write_back(model, state)
+        test = self.table.accuracy(trained, self.recipe.depth)
+        result = {"row": name, "seed": seed, "test": test, "seconds": round(seconds, 1)}
         print(result, flush=True)
-        result |= {"recipe": dataclasses.asdict(self.recipe), **on_what()}
-        file.write_text(json.dumps(result))
+        result |= {"rows": rows, "recipe": dataclasses.asdict(self.recipe), **on_what()}
+        self._kept(name, seed).with_suffix(".json").write_text(json.dumps(result))
+        if name != "teacher":
+            self._kept(name, seed).unlink()
 
-    def _warmed(self, state, epoch):
-        if not self.warm_up:
+    def _warmed(self, name, state, epoch):
+        """Returns the state with the weight that a feature loss has in an epoch of its warm-up."""
+        if not self.jobs[name].warm_up:
             return state
-        term = self.model.feature_terms[0]
-        weight = warmed(term.loss.weight, epoch, self.warm_up)
-        return _with_value(self.model, state, term.loss_weight, weight)
+        model, _ = self.models[name]
+        term = model.feature_terms[0]
+        weight = warmed(term.loss.weight, epoch, self.jobs[name].warm_up)
+        place = [id(each) for each in model.non_trainable_variables].index(id(term.loss_weight))
+        values = list(state[1])
+        values[place] = jax.numpy.asarray(weight, term.loss_weight.dtype)
+        return (state[0], values, *state[2:])
 
-    def _epoch(self, model):
-        """Returns a compiled epoch: a state, all images, labels and a key to state and loss."""
+    def _teacher_state(self):
+        if self.teacher is None:
+            return ()
+        parts = self.teacher.trainable_variables, self.teacher.non_trainable_variables
+        return jax.device_put([[each.value for each in part] for part in parts], jax.devices()[0])
+
+    def _run(self, names):
+        """Returns a compiled epoch: states, teacher, images, labels and a key to states, loss."""
+        if names in self.runs:
+            return self.runs[names]
         steps, batch = self.steps, self.recipe.batch
-        carries = isinstance(model, keras_kd.Distiller)
+        models = {name: self.models[name][0] for name in names}
 
-        def step(state, at, images, labels):
+        def step(states, at, teacher, images, labels):
             indices, key = at
-            x, y = cropped(images[indices], key).astype("float32"), labels[indices]
-            x = {"inputs": x, "index": indices} if carries else x
-            logs, state = model.train_step(state, (x, y))
-            return state, logs["loss"]
+            images, y = cropped(images[indices], key).astype("float32"), labels[indices]
+            carried, found, losses = images, {}, {}
+            if teacher:
+                layers, _ = self.teacher.stateless_call(*teacher, images, training=False)
+                carried = {"inputs": images, "index": indices, "teacher_features": layers}
+                carried["teacher_outputs"] = layers["logits"]
+            for name, model in models.items():
+                x = carried if isinstance(model, keras_kd.Distiller) else images
+                logs, found[name] = model.train_step(states[name], (x, y))
+                losses[name] = logs["loss"]
+            return found, losses
 
-        def epoch(state, images, labels, key):
+        def epoch(states, teacher, images, labels, key):
             order, places = jax.random.split(key)
             indices = jax.random.permutation(order, len(labels))[: steps * batch]
             data = indices.reshape(steps, batch), jax.random.split(places, steps)
             # Keras' metrics gather over a step of theirs only: the last value is the epoch's mean.
-            state = (*state[:3], [jax.numpy.zeros_like(each) for each in state[3]])
-            state, loss = jax.lax.scan(lambda s, at: step(s, at, images, labels), state, data)
-            return state, loss[-1]
+            states = {
+                name: (*state[:3], [jax.numpy.zeros_like(each) for each in state[3]])
+                for name, state in states.items()
+            }
+            states, losses = jax.lax.scan(
+                lambda states, at: step(states, at, teacher, images, labels), states, data
+            )
+            return states, {name: loss[-1] for name, loss in losses.items()}
 
-        return jax.jit(epoch, donate_argnums=0)
+        return self.runs.setdefault(names, jax.jit(epoch, donate_argnums=0))
 
 
 def _rates(recipe, steps):
@@ -222,11 +294,3 @@ def _rates(recipe, steps):
     return keras.optimizers.schedules.CosineDecay(
         0.0, total - total // 20, warmup_target=recipe.rate, warmup_steps=total // 20
     )
-
-
-def _with_value(model, state, variable, value):
-    """Returns the state with another value of one variable that does not train by gradient."""
-    place = [id(each) for each in model.non_trainable_variables].index(id(variable))
-    values = list(state[1])
-    values[place] = jax.numpy.asarray(value, variable.dtype)
-    return (state[0], values, *state[2:])
