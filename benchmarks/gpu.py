@@ -103,6 +103,8 @@ def page(options):
 
 def _keep(file, **found):
     kept = json.loads(file.read_text()) if file.exists() else {}
+    if "speed" in found and "speed" in kept:
+        found["speed_before"] = kept["speed"]
     file.write_text(json.dumps(kept | found, indent=1, sort_keys=True) + "\n")
 
 

@@ -6,6 +6,7 @@ import statistics
 from gpu_rows import ROWS
 from gpu_speed import ALONE, CARRIED, FORWARD
 from gpu_speed import ROWS as STEPS
+from scipy.stats import ttest_1samp
 
 from keras_kd.evaluation.run_report import markdown_table
 
@@ -22,7 +23,7 @@ def lines(figures):
         "",
         *_setup_lines([*figures.get("speed", []), *figures.get("table", [])]),
         "",
-        *_speed_lines(figures.get("speed", [])),
+        *_speed_lines(figures.get("speed", []), figures.get("speed_before", [])),
         *_table_lines(figures.get("table", []), figures.get("speed", [])),
     ]
 
@@ -35,7 +36,7 @@ def _setup_lines(figures):
     return list(found)
 
 
-def _speed_lines(speed):
+def _speed_lines(speed, before):
     text = [
         "## Speed of a step",
         "",
@@ -44,16 +45,21 @@ def _speed_lines(speed):
         "where S is the student's step alone and T the teacher's forward pass in float32; that of "
         "answers in the data is S. "
         "Memory: what is held between steps (weights, optimizer, data) and what passes within one. "
-        "Kernels: what the compiled step starts on the device, as XLA lists it.",
+        "Kernels: what the compiled step starts on the device, as XLA lists it. Run before: the "
+        "last run but this, on another machine with such a card, and its share of its bound.",
+        "",
+        "At batches of 64 the device waits for the host to start kernels: there the host is "
+        "measured, and runs differ by more than the rows of one.",
         "",
     ]
     if not speed:
         return [*text, "Not measured yet.", ""]
+    earlier = {(each["pair"], each["batch"]): each["rows"] for each in before}
     for each in speed:
+        rows = earlier.get((each["pair"], each["batch"]))
         text += [f"### {each['pair']}, batches of {each['batch']:,}", ""]
-        text += [*markdown_table(_speed_rows(each["rows"])).splitlines(), ""]
+        text += [*markdown_table(_speed_rows(each["rows"], rows)).splitlines(), ""]
         text += _logits_lines(each)
-        text += [each["remark"], ""] if "remark" in each else []
     return text
 
 
@@ -77,23 +83,38 @@ def _logits_lines(each):
     ]
 
 
-def _speed_rows(rows):
+def _share_of_bound(rows, name):
+    """Returns what part of its bound a row's rate is; None for the rows that make the bound."""
+    if name in (ALONE, FORWARD):
+        return None
+    alone, forward = (rows[each]["examples_a_second"] for each in (ALONE, FORWARD))
+    bound = alone if name == CARRIED else 1.0 / (1.0 / alone + 1.0 / forward)
+    return rows[name]["examples_a_second"] / bound
+
+
+def _rate_before(rows, name):
+    """Returns a cell with what an earlier run found of a row."""
+    if not rows or name not in rows:
+        return ""
+    share = _share_of_bound(rows, name)
+    return f"{rows[name]['examples_a_second']:,.0f}" + (f" ({share:.2f})" if share else "")
+
+
+def _speed_rows(rows, before):
     heads = ["step", "examples/s", "slowest to fastest", "of its bound", "held MiB", "passing MiB"]
-    table = [[*heads, "kernels"]]
-    alone, forward = (rows[name]["examples_a_second"] for name in (ALONE, FORWARD))
-    bound = 1.0 / (1.0 / alone + 1.0 / forward)
+    table = [[*heads, "kernels", "run before"]]
     for name, row in ((name, rows[name]) for name in STEPS if name in rows):
-        rate = row["examples_a_second"]
-        share = rate / (alone if name == CARRIED else bound)
+        share = _share_of_bound(rows, name)
         table.append(
             [
                 name,
-                f"{rate:,.0f}",
+                f"{row['examples_a_second']:,.0f}",
                 f"{row['slowest']:,.0f} to {row['fastest']:,.0f}",
-                "" if name in (ALONE, FORWARD) else f"{share:.2f}",
+                f"{share:.2f}" if share else "",
                 f"{row['bytes_held'] / MIB:,.0f}",
                 f"{row['bytes_passing'] / MIB:,.0f}",
                 f"{row['kernels']:,}",
+                _rate_before(before, name),
             ]
         )
     return table
@@ -126,7 +147,11 @@ def _table_lines(results, speed):
         "### A short recipe",
         "",
         "SGD 0.2, batches of 256, 30 epochs, the rate x 0.1 after 19, 23 and 26; all else alike. "
-        "Rows that were trained side by side share the device: their minutes are an upper bound.",
+        "Rows that were trained side by side share the device, those of one program also the "
+        "teacher's answers: their minutes are an upper bound. Differences are by seed: a seed "
+        "gives all rows the same first weights, order and crops; ± is their standard deviation, "
+        "and the verdict is of Student's t (95 %) from three seeds on. The sums were published for "
+        "a rate of 0.05 and batches of 64: a row below the student alone says nothing about them.",
         "",
         *_rows_of(found, "short-", [row for row in ROWS if f"short-{row}" in found]),
     ]
@@ -150,13 +175,17 @@ def _minutes_lines(speed):
 
 
 def _rows_of(found, prefix, names):
-    table = [["row", "sum", "published", "here", "seeds", "minutes a seed"]]
+    alone = {each["seed"]: each["test"] for each in found.get(f"{prefix}alone", [])}
+    heads = ["row", "sum", "published", "here", "more than alone", "seeds", "minutes a seed"]
+    table = [heads]
     for name in names:
         row, runs = ROWS[name], found.get(f"{prefix}{name}", [])
         minutes = f"{statistics.mean(r['seconds'] for r in runs) / 60:.1f}" if runs else ""
         here = _mean_and_sd([r["test"] for r in runs]) if runs else "missing"
         published = "" if prefix else f"{row.published:.2f}"
-        table.append([name, row.shown, published, here, len(runs), minutes])
+        more = [each["test"] - alone[each["seed"]] for each in runs if each["seed"] in alone]
+        gain = _gain(more) if more and name != "alone" else ""
+        table.append([name, row.shown, published, here, gain, len(runs), minutes])
     missing = [name for name in ROWS if len(found.get(f"{prefix}{name}", [])) < 3]
     lines = [*markdown_table(table).splitlines(), ""]
     if missing:
@@ -167,6 +196,15 @@ def _rows_of(found, prefix, names):
             "",
         ]
     return lines
+
+
+def _gain(values):
+    """Returns the mean of differences, their deviation, and whether it is told apart from 0."""
+    text = f"{'+' if statistics.mean(values) > 0 else ''}{_mean_and_sd(values)}"
+    if len(values) < 3:
+        return text
+    told_apart = ttest_1samp(values, 0.0).pvalue < 0.05
+    return text if told_apart else f"{text}, not told apart"
 
 
 def _mean_and_sd(values):
