@@ -12,7 +12,11 @@ from keras_kd.aside import save_safely
 from keras_kd.distiller.argument_checks import check_unshared
 from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
 from keras_kd.distiller.resumable_model import ResumableModel
-from keras_kd.features.nested_config import uncompiled_config, with_parts
+from keras_kd.features.nested_config import (
+    shared_preprocessors,
+    uncompiled_config,
+    with_parts,
+)
 
 
 class StoredModel(ResumableModel):
@@ -33,6 +37,7 @@ class StoredModel(ResumableModel):
             "teacher_dtype": self.teacher_dtype,
             "validate_with_teacher": self.validate_with_teacher,
             "sample_weight_on": self.sample_weight_on,
+            **shared_preprocessors({"student": self.student, "teacher": self.teacher}),
         }
 
     @classmethod

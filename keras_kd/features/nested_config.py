@@ -14,8 +14,44 @@ def uncompiled_config(model):
     return _drop(keras.saving.serialize_keras_object(model))
 
 
+def shared_preprocessors(parts):
+    """Returns what a config says of KerasHub's tasks that have one preprocessor, or nothing.
+
+    A file has a tokenizer's vocabulary once. Tasks that were given one preprocessor must have it
+    before they are filled again, or the second one's is empty.
+
+    Args:
+        parts: Models and lists of models by the config's keys.
+
+    Returns:
+        An empty dict, or under `"shared_preprocessors"` lists of the places of those who share.
+    """
+    found: dict[int, list] = {}
+    for path, model in keras.tree.flatten_with_path(parts):
+        if getattr(model, "preprocessor", None) is not None:
+            found.setdefault(id(model.preprocessor), []).append(list(path))
+    shared = [places for places in found.values() if len(places) > 1]
+    return {"shared_preprocessors": shared} if shared else {}
+
+
 def with_parts(config, parts, custom_objects=None):
     """Returns a config in which the Keras objects under the keys `parts` have been made again."""
+    config = dict(config)
+    shared = config.pop("shared_preprocessors", ())
+    made = _made_again(config, parts, custom_objects)
+    for first, *others in shared:
+        for other in others:
+            _at(made, other).preprocessor = _at(made, first).preprocessor
+    return made
+
+
+def _at(config, path):
+    for key in path:
+        config = config[key]
+    return config
+
+
+def _made_again(config, parts, custom_objects):
     # An empty scope would hide the one that the caller has opened.
     scope = keras.saving.custom_object_scope(custom_objects) if custom_objects else nullcontext()
     with scope:

@@ -12,15 +12,20 @@ import numpy as np
 from keras_kd.checks import check_number
 from keras_kd.features.joined_inputs import JoinedInputsModel
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import uncompiled_config, with_parts
+from keras_kd.features.nested_config import (
+    shared_preprocessors,
+    uncompiled_config,
+    with_parts,
+)
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.preprocessing import input_names, takes_raw
+from keras_kd.features.preprocessing import input_names
+from keras_kd.features.shared_preprocessor import SharedPreprocessor, check_shared
 from keras_kd.teachers.average import AVERAGES, Average
 from keras_kd.teachers.members import check_activation, check_member, kinds_of
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class Ensemble(JoinedInputsModel):
+class Ensemble(SharedPreprocessor, JoinedInputsModel):
     """Averages what several models answer, in one pass over the batch: a teacher like any other.
 
     ```
@@ -30,7 +35,9 @@ class Ensemble(JoinedInputsModel):
     ```
 
     Members may end in logits or in softmax (sigmoid), each on its own. The ensemble holds the very
-    models that it is given and runs them in inference mode.
+    models that it is given and runs them in inference mode. KerasHub's tasks that were given one
+    preprocessor make it a task of that preprocessor, which teaches on raw data as each of them
+    does.
 
     Args:
         models: Built Keras models on the same inputs, with outputs of one structure and shape.
@@ -45,8 +52,8 @@ class Ensemble(JoinedInputsModel):
 
     Raises:
         TypeError, ValueError: If there is no model, one is not built, outputs differ in shape, the
-            weights do not fit, it cannot be known what a model returns, or its probabilities are of
-            another activation.
+            weights do not fit, it cannot be known what a model returns, its probabilities are of
+            another activation, or tasks of images have preprocessors of their own.
 
     Example:
 
@@ -103,6 +110,11 @@ class Ensemble(JoinedInputsModel):
         self._outputs = types.SimpleNamespace(structure=specs[0].outputs)
         self.join_inputs({f"models[{number}]": model for number, model in enumerate(models)})
 
+    @property
+    def preprocessed_models(self) -> Sequence[keras.Model]:
+        """The members."""
+        return self.models
+
     def call(self, inputs: Any) -> Any:
         """Returns the members' average, in the structure of one member's outputs."""
         given = [
@@ -122,6 +134,7 @@ class Ensemble(JoinedInputsModel):
             "weights": self.member_weights,
             "name": self.name,
             **self._settings,
+            **shared_preprocessors({"models": self.models}),
         }
 
     @classmethod
@@ -139,12 +152,9 @@ def _check_models(models):
         )
     for number, model in enumerate(models):
         check_member(f"models[{number}]", model)
-        if takes_raw(model, None) and input_names(model) is None:
-            raise ValueError(
-                "A member would be called without its preprocessor: preprocess the data, and set "
-                f"`preprocessor = None` on it. Received: models[{number}]='{model.name}' with a "
-                f"{type(model.preprocessor).__name__}"
-            )
+    # Tasks of inputs by name can be called on what any preprocessor makes of a batch.
+    if any(input_names(model) is None for model in models):
+        check_shared({f"models[{at}]": model for at, model in enumerate(models)}, "Ensemble")
     return list(models)
 
 

@@ -13,7 +13,8 @@ from keras_kd.checks import check_flag, check_fraction
 from keras_kd.features.dtype_clone import dtype_clone
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.preprocessing import check_has_none
+from keras_kd.features.preprocessing import has_preprocessor
+from keras_kd.features.shared_preprocessor import SharedPreprocessor
 from keras_kd.features.strategy_scope import strategy_scope
 from keras_kd.features.undisturbed import without_graph
 
@@ -22,7 +23,7 @@ _AVERAGED_IN = {"float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class MovingAverage(keras.Model):
+class MovingAverage(SharedPreprocessor, keras.Model):
     """A copy of the student whose weights are a moving average of the student's.
 
     ```
@@ -110,6 +111,21 @@ class MovingAverage(keras.Model):
     def momentum(self, value: Any) -> None:
         self._momentum.assign(check_fraction(value, "momentum"))
 
+    @property
+    def preprocessed_models(self) -> list[keras.Model]:
+        """The average, which has the preprocessor of a student that is a task of KerasHub's."""
+        return [self.model]
+
+    @property
+    def input(self) -> Any:
+        """What the average takes, as the student does."""
+        return self.model.input
+
+    @property
+    def inputs(self) -> list | None:
+        """The same as a flat list, or None where that is not known."""
+        return getattr(self.model, "inputs", None)
+
     def call(self, inputs: Any) -> Any:
         """Returns what the average answers."""
         return self.model(own_inputs(inputs, self.model), training=False)
@@ -193,15 +209,24 @@ def _check_student(student):
             "The student is not built, so it has no weights to average: call it on a batch of data "
             f"or give it a keras.Input. Received: student '{student.name}', built=False"
         )
-    check_has_none(student, "MovingAverage")
 
 
 def _copied(student):
+    """Returns the average at the start; it has no preprocessor but the student's very own."""
+    preprocessor = student.preprocessor if has_preprocessor(student) else None
     try:
-        return dtype_clone(student, _AVERAGED_IN)
+        if preprocessor is not None:
+            student.preprocessor = None
+        copy = dtype_clone(student, _AVERAGED_IN)
+        if preprocessor is not None:
+            copy.preprocessor = preprocessor
+        return copy
     except Exception as error:
         raise ValueError(
             "The teacher begins as a copy of the student, and this one cannot be rebuilt from its "
             "config: give it (and its custom layers) a `get_config`. Received: student "
             f"'{student.name}' of class {type(student).__name__}; the reason: {error}"
         ) from error
+    finally:
+        if preprocessor is not None:
+            student.preprocessor = preprocessor

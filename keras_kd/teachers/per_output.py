@@ -11,15 +11,20 @@ import keras
 from keras_kd.features.joined_inputs import JoinedInputsModel
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import check_unshared, uncompiled_config, with_parts
+from keras_kd.features.nested_config import (
+    check_unshared,
+    shared_preprocessors,
+    uncompiled_config,
+    with_parts,
+)
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.preprocessing import check_has_none
+from keras_kd.features.shared_preprocessor import SharedPreprocessor, check_shared
 from keras_kd.teachers.members import check_member
 from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class PerOutput(JoinedInputsModel):
+class PerOutput(SharedPreprocessor, JoinedInputsModel):
     """A teacher for each of the student's outputs, in one pass over the batch.
 
     ```
@@ -41,8 +46,8 @@ class PerOutput(JoinedInputsModel):
 
     Raises:
         TypeError, ValueError: If there is no teacher, a name is no string, a teacher is not built,
-            gives several outputs of which none is chosen, or brings a preprocessor, or the inputs
-            cannot be joined.
+            gives several outputs of which none is chosen, or tasks have preprocessors of their
+            own, or the inputs cannot be joined.
 
     Example:
 
@@ -84,6 +89,11 @@ class PerOutput(JoinedInputsModel):
         self.join_inputs(teachers)
 
     @property
+    def preprocessed_models(self) -> list[keras.Model]:
+        """The teachers."""
+        return self.models
+
+    @property
     def output_names(self) -> list[str]:
         """The outputs' names, in the order in which Keras flattens them."""
         return sorted(self._wiring.places)
@@ -104,6 +114,7 @@ class PerOutput(JoinedInputsModel):
             "places": {output: place for output, (place, _) in self._wiring.places.items()},
             "choose": self._wiring.choose,
             "name": self.name,
+            **shared_preprocessors({"models": self.models}),
         }
 
     @classmethod
@@ -129,7 +140,7 @@ def _check_teachers(teachers):
                 f"teachers with the key {output!r}"
             )
         check_member(f"teachers[{output!r}]", model)
-        check_has_none(model, "PerOutput")
+    check_shared(teachers, "PerOutput")
     return dict(sorted(teachers.items()))  # as Keras flattens a dict, but not on PyTorch
 
 

@@ -9,7 +9,7 @@ from keras_kd import Distiller, TeacherCache
 from keras_kd.evaluation import compare
 from keras_kd.export import export_student
 from keras_kd.losses import GradientLoss, HiddenStateLoss, KDLoss
-from keras_kd.teachers import Ensemble
+from keras_kd.teachers import Ensemble, MovingAverage, PerOutput
 
 keras_hub = pytest.importorskip("keras_hub")
 tf = pytest.importorskip("tensorflow")
@@ -261,12 +261,66 @@ def test_preprocessors_that_draw_at_random_must_be_one(tmp_path):
     assert knowledge(student, teacher, TEXTS) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_an_ensemble_calls_no_member_on_raw_images():
+def test_an_ensemble_of_images_needs_one_preprocessor():
     members = [image_task(1), image_task(2)]
-    with pytest.raises(ValueError, match=r"without its preprocessor.*models\[0\]"):
+    with pytest.raises(ValueError, match=r"one preprocessor.*models\[0\].*ClassifierPreprocessor"):
         Ensemble(members)
-    members[0].preprocessor = members[1].preprocessor = None
-    assert Ensemble(members).built
+    members[1].preprocessor = members[0].preprocessor
+    ensemble = Ensemble(members, average="logits")
+    answers = [member.predict(IMAGES, verbose=0) for member in members]
+    found = logs_of(image_task(3), ensemble, IMAGES, LABELS)["kd_loss"]
+    ensemble.preprocessor = None  # all members' and the ensemble's
+    assert members[0].preprocessor is None and ensemble.preprocessor is None
+    student = image_task(3)
+    x, student.preprocessor = np.asarray(student.preprocessor(IMAGES)), None
+    data = {"inputs": x, "teacher_outputs": np.mean(answers, axis=0)}
+    alone = Distiller(student, kd_loss=KDLoss(teacher_from_logits=True))
+    alone.compile(sgd(0.0), cross_entropy(), **EAGER)
+    assert found == pytest.approx(alone.fit(data, LABELS, verbose=0).history["kd_loss"][0], 1e-4)
+
+
+TEACHERS = {
+    "ensemble": lambda task: Ensemble([task, shared(text_task(2), task)]),
+    "average": MovingAverage,
+    "task": lambda task: task,
+}
+
+
+def shared(task, with_whom):
+    task.preprocessor = with_whom.preprocessor
+    return task
+
+
+@pytest.mark.parametrize(
+    "kind", ["ensemble", "average", pytest.param("task", marks=pytest.mark.slow)]
+)
+def test_models_that_share_a_preprocessor_are_saved_and_go_on(kind, tmp_path):
+    student = text_task(0)
+    task = student if kind == "average" else shared(text_task(1), student)
+    model = distiller(student, TEACHERS[kind](task))
+    assert model.teacher.preprocessor is student.preprocessor
+    raw = model.fit(TEXTS, LABELS, verbose=0).history
+    model.save(tmp_path / "distiller.keras")
+    loaded = keras.models.load_model(tmp_path / "distiller.keras")
+    assert loaded.teacher.preprocessor is loaded.student.preprocessor
+    np.testing.assert_allclose(loaded.predict(TEXTS), model.predict(TEXTS), atol=1e-6)
+    tokens = keras.tree.map_structure(np.asarray, student.preprocessor(list(TEXTS)))
+    for data in (TEXTS, tokens):  # nothing moved at rate 0
+        found = loaded.fit(data, LABELS, verbose=0).history
+        assert found == {name: pytest.approx(value, 1e-4, 1e-6) for name, value in raw.items()}
+
+
+def test_teachers_of_outputs_share_a_preprocessor(tmp_path):
+    kind, tone = text_task(1), text_task(2)
+    with pytest.raises(ValueError, match=r"PerOutput prepares a batch once.*'kind'.*'tone'"):
+        PerOutput({"kind": kind, "tone": tone})
+    teacher = PerOutput({"kind": kind, "tone": shared(tone, kind)})
+    examples = tf.data.Dataset.from_tensor_slices(TEXTS)
+    cache = TeacherCache(tmp_path, teacher, dtype="float32")
+    x, *_ = cache.label(examples).batch(8).as_numpy_iterator()
+    for output, task in (("kind", kind), ("tone", tone)):
+        expected = task.predict(list(TEXTS), verbose=0)
+        np.testing.assert_allclose(x["teacher_outputs"][output], expected, atol=1e-5)
 
 
 def test_layers_of_a_task_teach_students_of_open_length_through_the_cache(tmp_path, teacher):
