@@ -26,6 +26,13 @@ class RawDataModel(keras.Model):
     preprocessed already, are left as they are.
     """
 
+    validate_with_teacher: Any = False
+
+    @property
+    def data_are_for(self) -> keras.Model:
+        """The model whose preprocessor raw data go through."""
+        return self.student
+
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `fit`."""
         given = _bound("fit", self, args, kwargs)
@@ -81,7 +88,7 @@ class RawDataModel(keras.Model):
     def _check_strings(self, x):
         """Says of arrays what Keras, which cannot read strings on every backend, would not."""
         if isinstance(x, dict | list | np.ndarray):
-            check_strings(as_arrays(self._unpack(x)["inputs"]), self.student, "student")
+            check_strings(as_arrays(self._unpack(x)["inputs"]), self.data_are_for, "student")
 
     def _preprocessing_for(self, door):
         """Returns what prepares a batch for a door, which need not run the teacher."""
@@ -90,7 +97,7 @@ class RawDataModel(keras.Model):
 
     def _preprocessing(self, teacher):
         """Returns what prepares a batch, or None if neither model brings a preprocessor."""
-        found = Preprocessing(self.student, teacher, self._unpack)
+        found = Preprocessing(self.data_are_for, teacher, self._unpack)
         return found if found.is_needed else None
 
     def _unpack(self, x):

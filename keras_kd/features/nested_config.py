@@ -57,7 +57,7 @@ def _made_again(config, parts, custom_objects):
     with scope:
         return {
             key: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-            if key in parts
+            if key in parts and not isinstance(value, keras.Model)  # one that is made already
             else value
             for key, value in config.items()
         }

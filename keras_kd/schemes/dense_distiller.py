@@ -10,27 +10,32 @@ import keras
 from keras_kd.distiller import Distiller
 from keras_kd.distiller.late_variables import join_training
 from keras_kd.distiller.output_term import output_terms
-from keras_kd.features.model_spec import input_spec_among
-from keras_kd.features.nested_config import uncompiled_config, with_parts
+from keras_kd.features.joined_inputs import JoinedInputsModel
+from keras_kd.features.nested_config import (
+    shared_preprocessors,
+    uncompiled_config,
+    with_parts,
+)
 from keras_kd.features.own_inputs import own_inputs
-from keras_kd.features.preprocessing import check_has_none
+from keras_kd.features.shared_preprocessor import SharedPreprocessor, check_shared
 from keras_kd.losses import DistillationLoss, KDLoss
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class SideBySide(keras.Model):
+class SideBySide(SharedPreprocessor, JoinedInputsModel):
     """Answers what each of its models answers, as a list; like a teacher it is not trained."""
 
     def __init__(self, models: Sequence[keras.Model], name: str = "side_by_side") -> None:
-        for model in models:
-            check_has_none(model, "A chain with densely=True")
+        names = {f"models[{at}]": model for at, model in enumerate(models)}
+        check_shared(names, "A chain with densely=True")
         super().__init__(name=name, dtype=models[0].dtype_policy, autocast=False)
         self.models = list(models)
-        self.build(keras.tree.map_structure(lambda x: x.shape, input_spec_among(*models)))
+        self.join_inputs(names)
 
-    def build(self, input_shape: Any) -> None:
-        """Nothing to make: the models are built."""
-        self.built = True
+    @property
+    def preprocessed_models(self) -> list[keras.Model]:
+        """The models."""
+        return self.models
 
     def call(self, inputs: Any) -> list[Any]:
         """Returns the models' outputs."""
@@ -38,7 +43,11 @@ class SideBySide(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {"models": [uncompiled_config(model) for model in self.models], "name": self.name}
+        return {
+            "models": [uncompiled_config(model) for model in self.models],
+            "name": self.name,
+            **shared_preprocessors({"models": self.models}),
+        }
 
     @classmethod
     def from_config(
@@ -110,17 +119,20 @@ class DenseDistiller(Distiller):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, alpha and temperature as they are now."""
         config = super().get_config()
+        config.pop("shared_preprocessors", None)
         if config.pop("teacher") is None:
             return {**config, "teachers": list(self._names)}
         teachers = self._untracked.teacher.models
-        return {**config, "teachers": [uncompiled_config(each) for each in teachers]}
+        shared = shared_preprocessors({"student": self.student, "teachers": teachers})
+        return {**config, "teachers": [uncompiled_config(each) for each in teachers], **shared}
 
     @classmethod
     def from_config(
         cls, config: dict[str, Any], custom_objects: Mapping[str, Any] | None = None
     ) -> Self:
         """Makes the Distiller that `get_config` described."""
-        return super().from_config(with_parts(config, ["teachers"], custom_objects))
+        parts = ["student", "teachers"]
+        return super().from_config(with_parts(config, parts, custom_objects), custom_objects)
 
 
 def _share(loss, number, teachers):

@@ -16,7 +16,12 @@ from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.features.joined_inputs import JoinedInputsModel
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import check_unshared, uncompiled_config, with_parts
+from keras_kd.features.nested_config import (
+    check_unshared,
+    shared_preprocessors,
+    uncompiled_config,
+    with_parts,
+)
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses.formula.given_values import replica_share
@@ -73,9 +78,10 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
 
     Raises:
         TypeError, ValueError: If there are not two models, names are not distinct, one is not
-            built, brings a preprocessor or a training step of its own, outputs or inputs do not fit
-            each other, it cannot be known what a model returns, its probabilities are of another
-            activation, or in `compile` if the loss takes the answer for probabilities.
+            built, tasks have preprocessors of their own, one has a training step of its own,
+            outputs or inputs do not fit each other, it cannot be known what a model returns, its
+            probabilities are of another activation, or in `compile` if the loss takes the answer
+            for probabilities.
 
     Example:
 
@@ -144,6 +150,11 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
             return list(self._average.member_weights)
         powers = np.exp(ops.convert_to_numpy(self._average.vector).astype("float64"))
         return (powers / powers.sum()).tolist()
+
+    @property
+    def preprocessed_models(self) -> list[keras.Model]:
+        """The members."""
+        return self.members
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         """Returns the answer, logits."""
@@ -219,6 +230,7 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
             "models": [uncompiled_config(model) for model in self.members],
             "name": self.name,
             **self._untracked.settings,
+            **shared_preprocessors({"models": self.members}),
         }
 
     @classmethod

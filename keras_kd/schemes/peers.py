@@ -7,7 +7,7 @@ import keras
 from keras_kd.checks import how_to_load
 from keras_kd.distiller.argument_checks import check_scope, warn_of_quantized
 from keras_kd.features.model_spec import input_spec
-from keras_kd.features.preprocessing import check_has_none
+from keras_kd.features.shared_preprocessor import check_shared
 from keras_kd.losses import DistillationLoss
 from keras_kd.losses.response_loss import ResponseLoss
 
@@ -36,6 +36,7 @@ def check_students(students, argument="students", logs=("loss", "mutual_loss")) 
             f"keras.models.clone_model(model) a name of its own. Received: {argument}={names}"
         )
     _check_names(names, logs)
+    check_shared(dict(zip(names, students, strict=True)), "A model of several learners")
     return list(students)
 
 
@@ -49,7 +50,6 @@ def check_model(model):
             "The model is not built, so its shapes are unknown: call it on a batch of data or "
             f"give it a keras.Input. Received: model '{model.name}', built=False"
         )
-    check_has_none(model, "A model of several learners")
     check_scope(model)
     warn_of_quantized(model)
 

@@ -16,6 +16,7 @@ from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.features.model_spec import input_spec_among, inspect_model
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.output_kind import is_logits
+from keras_kd.features.preprocessing import check_has_none
 from keras_kd.features.recording import Recording, watch
 from keras_kd.features.tap import Tap
 from keras_kd.losses import DistillationLoss, KDLoss, RegressionLoss
@@ -110,6 +111,7 @@ class SelfDistiller(JointModel):
         name: str = "self_distiller",
     ) -> None:
         peers.check_model(model)
+        check_has_none(model, "SelfDistiller")
         peers.check_output_loss(kd_loss)
         found = find_exits(model, input_spec_among(model), exits, feature)
         super().__init__([*found.taps, DEEPEST], name=name, dtype=model.dtype_policy)
@@ -143,6 +145,11 @@ class SelfDistiller(JointModel):
         for tap, layer in found.layers.items():
             watch(layer, tap.side)
         self.built = True
+
+    @property
+    def preprocessed_models(self) -> list[keras.Model]:
+        """The model."""
+        return [self.model]
 
     @property
     def temperature(self) -> keras.Variable:

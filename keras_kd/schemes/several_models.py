@@ -9,16 +9,26 @@ from keras import ops
 
 from keras_kd.aside import save_safely
 from keras_kd.distiller.loss_sum import as_term
+from keras_kd.distiller.raw_data_model import RawDataModel
 from keras_kd.distiller.resumable_model import ResumableModel
 from keras_kd.distiller.taking_turns import TurnTakingModel
+from keras_kd.features.shared_preprocessor import SharedPreprocessor
 from keras_kd.losses.formula.given_values import replica_share
 from keras_kd.typing import Tensor
 
 
-class SeveralModels(TurnTakingModel, ResumableModel):
-    """A model that trains the models it holds, and can be saved and go on."""
+class SeveralModels(SharedPreprocessor, RawDataModel, TurnTakingModel, ResumableModel):
+    """A model that trains the models it holds, and can be saved and go on.
+
+    Its doors take what KerasHub's tasks take, where all of the models share one preprocessor.
+    """
 
     teacher = None
+
+    @property
+    def data_are_for(self) -> keras.Model:
+        """Any of the models, since they share what makes raw data theirs."""
+        return self.preprocessed_models[0]
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as before the model was saved."""
@@ -42,6 +52,9 @@ class SeveralModels(TurnTakingModel, ResumableModel):
     def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Keras' `save_weights`; as for `save`, a file stays until then."""
         save_safely(super().save_weights, filepath, *args, **kwargs)
+
+    def _unpack(self, x):
+        return {"inputs": x}
 
     def add_log(self, name: str) -> keras.metrics.Metric:
         """Makes the mean over an epoch that the logs show under `name`."""

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_kd.checks import check_flag, check_fraction
 from keras_kd.features.dtype_clone import dtype_clone
+from keras_kd.features.model_spec import input_spec
 from keras_kd.features.nested_config import uncompiled_config, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.preprocessing import has_preprocessor
@@ -118,13 +119,13 @@ class MovingAverage(SharedPreprocessor, keras.Model):
 
     @property
     def input(self) -> Any:
-        """What the average takes, as the student does."""
-        return self.model.input
+        """What the average takes, as `KerasTensor`s, or None where that is not known."""
+        return input_spec(self.model)
 
     @property
     def inputs(self) -> list | None:
-        """The same as a flat list, or None where that is not known."""
-        return getattr(self.model, "inputs", None)
+        """The same as a flat list, or None."""
+        return None if self.input is None else keras.tree.flatten(self.input)
 
     def call(self, inputs: Any) -> Any:
         """Returns what the average answers."""
