@@ -12,11 +12,7 @@ from keras_kd.aside import save_safely
 from keras_kd.distiller.argument_checks import check_unshared
 from keras_kd.distiller.bare_teacher import BareTeacher, check_keeps_teacher
 from keras_kd.distiller.resumable_model import ResumableModel
-from keras_kd.features.nested_config import (
-    shared_preprocessors,
-    uncompiled_config,
-    with_parts,
-)
+from keras_kd.features.nested_config import uncompiled_configs, with_parts
 
 
 class StoredModel(ResumableModel):
@@ -28,8 +24,7 @@ class StoredModel(ResumableModel):
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
-            "student": uncompiled_config(self.student),
-            "teacher": self.teacher and uncompiled_config(self.teacher),
+            **uncompiled_configs({"student": self.student, "teacher": self.teacher}),
             "alpha": float(ops.convert_to_numpy(self.alpha)),
             "temperature": float(ops.convert_to_numpy(self.temperature)),
             "kd_loss": serialize(self._untracked.kd_loss),
@@ -37,7 +32,6 @@ class StoredModel(ResumableModel):
             "teacher_dtype": self.teacher_dtype,
             "validate_with_teacher": self.validate_with_teacher,
             "sample_weight_on": self.sample_weight_on,
-            **shared_preprocessors({"student": self.student, "teacher": self.teacher}),
         }
 
     @classmethod

@@ -5,6 +5,8 @@ from contextlib import nullcontext
 
 import keras
 
+from keras_kd.features.shared_layers import share_again, shared_layers
+
 
 def uncompiled_config(model):
     """Serializes `model`, or None, without `compile_config` at any depth.
@@ -14,53 +16,46 @@ def uncompiled_config(model):
     return _drop(keras.saving.serialize_keras_object(model))
 
 
-def shared_preprocessors(parts):
-    """Returns what a config says of KerasHub's tasks that have one preprocessor, or nothing.
-
-    A file has a tokenizer's vocabulary once. Tasks that were given one preprocessor must have it
-    before they are filled again, or the second one's is empty.
+def uncompiled_configs(parts):
+    """Serializes models that may hold the same layers, such as one `TextVectorization`.
 
     Args:
-        parts: Models and lists of models by the config's keys.
+        parts: Models, lists of models and None by the keys of a config.
 
     Returns:
-        An empty dict, or under `"shared_preprocessors"` lists of the places of those who share.
+        The same with the models' configs, and under `"shared_layers"` the class and the name of
+        each layer that several models hold, if there are any.
+
+    Raises:
+        ValueError: If two layers of one name, of which one is shared, cannot be told apart.
     """
-    found: dict[int, list] = {}
-    for path, model in keras.tree.flatten_with_path(parts):
-        if getattr(model, "preprocessor", None) is not None:
-            found.setdefault(id(model.preprocessor), []).append(list(path))
-    shared = [places for places in found.values() if len(places) > 1]
-    return {"shared_preprocessors": shared} if shared else {}
+    shared = shared_layers(_models_in(parts))
+    configs = {
+        key: [uncompiled_config(model) for model in part]
+        if isinstance(part, list)
+        else part and uncompiled_config(part)
+        for key, part in parts.items()
+    }
+    return {**configs, "shared_layers": shared} if shared else configs
 
 
 def with_parts(config, parts, custom_objects=None):
-    """Returns a config in which the Keras objects under the keys `parts` have been made again."""
-    config = dict(config)
-    shared = config.pop("shared_preprocessors", ())
-    made = _made_again(config, parts, custom_objects)
-    for first, *others in shared:
-        for other in others:
-            _at(made, other).preprocessor = _at(made, first).preprocessor
-    return made
+    """Returns a config in which the Keras objects under the keys `parts` have been made again.
 
-
-def _at(config, path):
-    for key in path:
-        config = config[key]
-    return config
-
-
-def _made_again(config, parts, custom_objects):
+    Layers that models shared are one for each then, with what the file has of the one.
+    """
     # An empty scope would hide the one that the caller has opened.
     scope = keras.saving.custom_object_scope(custom_objects) if custom_objects else nullcontext()
     with scope:
-        return {
+        made = {
             key: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
             if key in parts and not isinstance(value, keras.Model)  # one that is made already
             else value
             for key, value in config.items()
         }
+    models = _models_in({key: made[key] for key in parts if key in made})
+    share_again(models, made.pop("shared_layers", ()))
+    return made
 
 
 def check_unshared(models):
@@ -81,3 +76,7 @@ def _drop(config):
     if isinstance(config, list | tuple):
         return [_drop(part) for part in config]
     return config
+
+
+def _models_in(parts):
+    return [model for model in keras.tree.flatten(parts) if isinstance(model, keras.Model)]

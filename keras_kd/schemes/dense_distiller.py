@@ -11,11 +11,7 @@ from keras_kd.distiller import Distiller
 from keras_kd.distiller.late_variables import join_training
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.features.joined_inputs import JoinedInputsModel
-from keras_kd.features.nested_config import (
-    shared_preprocessors,
-    uncompiled_config,
-    with_parts,
-)
+from keras_kd.features.nested_config import uncompiled_configs, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.shared_preprocessor import SharedPreprocessor, check_shared
 from keras_kd.losses import DistillationLoss, KDLoss
@@ -43,11 +39,7 @@ class SideBySide(SharedPreprocessor, JoinedInputsModel):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {
-            "models": [uncompiled_config(model) for model in self.models],
-            "name": self.name,
-            **shared_preprocessors({"models": self.models}),
-        }
+        return {**uncompiled_configs({"models": list(self.models)}), "name": self.name}
 
     @classmethod
     def from_config(
@@ -119,12 +111,10 @@ class DenseDistiller(Distiller):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, alpha and temperature as they are now."""
         config = super().get_config()
-        config.pop("shared_preprocessors", None)
         if config.pop("teacher") is None:
             return {**config, "teachers": list(self._names)}
-        teachers = self._untracked.teacher.models
-        shared = shared_preprocessors({"student": self.student, "teachers": teachers})
-        return {**config, "teachers": [uncompiled_config(each) for each in teachers], **shared}
+        teachers = list(self._untracked.teacher.models)
+        return config | uncompiled_configs({"student": self.student, "teachers": teachers})
 
     @classmethod
     def from_config(

@@ -16,12 +16,7 @@ from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.features.joined_inputs import JoinedInputsModel
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import (
-    check_unshared,
-    shared_preprocessors,
-    uncompiled_config,
-    with_parts,
-)
+from keras_kd.features.nested_config import check_unshared, uncompiled_configs, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.undisturbed import changeable
 from keras_kd.losses.formula.given_values import replica_share
@@ -227,10 +222,9 @@ class JointEnsemble(JoinedInputsModel, SeveralModels):
         """Returns the constructor's arguments."""
         check_unshared(self.members)
         return {
-            "models": [uncompiled_config(model) for model in self.members],
+            **uncompiled_configs({"models": list(self.members)}),
             "name": self.name,
             **self._untracked.settings,
-            **shared_preprocessors({"models": self.members}),
         }
 
     @classmethod

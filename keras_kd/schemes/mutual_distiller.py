@@ -15,12 +15,7 @@ from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.output_term import OutputTerm
 from keras_kd.distiller.student_rules import StudentRules
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import (
-    check_unshared,
-    shared_preprocessors,
-    uncompiled_config,
-    with_parts,
-)
+from keras_kd.features.nested_config import check_unshared, uncompiled_configs, with_parts
 from keras_kd.features.output_kind import LOGITS
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.losses import DistillationLoss, KDLoss
@@ -183,12 +178,11 @@ class MutualDistiller(JointModel):
         check_unshared(self.students)
         return {
             "name": self.name,
-            "students": [uncompiled_config(student) for student in self.students],
+            **uncompiled_configs({"students": list(self.students)}),
             "temperature": float(ops.convert_to_numpy(self.temperature)),
             "weight": float(ops.convert_to_numpy(self.weight)),
             "learn_from": self._untracked.learn_from,
             "kd_loss": keras.saving.serialize_keras_object(self._untracked.kd_loss),
-            **shared_preprocessors({"students": self.students}),
         }
 
     @classmethod

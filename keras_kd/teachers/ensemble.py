@@ -12,11 +12,7 @@ import numpy as np
 from keras_kd.checks import check_number
 from keras_kd.features.joined_inputs import JoinedInputsModel
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import (
-    shared_preprocessors,
-    uncompiled_config,
-    with_parts,
-)
+from keras_kd.features.nested_config import uncompiled_configs, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.preprocessing import input_names
 from keras_kd.features.shared_preprocessor import SharedPreprocessor, check_shared
@@ -130,11 +126,10 @@ class Ensemble(SharedPreprocessor, JoinedInputsModel):
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {
-            "models": [uncompiled_config(model) for model in self.models],
+            **uncompiled_configs({"models": list(self.models)}),
             "weights": self.member_weights,
             "name": self.name,
             **self._settings,
-            **shared_preprocessors({"models": self.models}),
         }
 
     @classmethod

@@ -11,12 +11,7 @@ import keras
 from keras_kd.features.joined_inputs import JoinedInputsModel
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.model_spec import input_spec_among, inspect_model
-from keras_kd.features.nested_config import (
-    check_unshared,
-    shared_preprocessors,
-    uncompiled_config,
-    with_parts,
-)
+from keras_kd.features.nested_config import check_unshared, uncompiled_configs, with_parts
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.shared_preprocessor import SharedPreprocessor, check_shared
 from keras_kd.teachers.members import check_member
@@ -110,11 +105,10 @@ class PerOutput(SharedPreprocessor, JoinedInputsModel):
         """Returns the models, and which of them stands for which output."""
         check_unshared(self.models)
         return {
-            "models": [uncompiled_config(model) for model in self.models],
+            **uncompiled_configs({"models": list(self.models)}),
             "places": {output: place for output, (place, _) in self._wiring.places.items()},
             "choose": self._wiring.choose,
             "name": self.name,
-            **shared_preprocessors({"models": self.models}),
         }
 
     @classmethod
