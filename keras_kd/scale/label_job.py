@@ -99,8 +99,8 @@ class LabelJob:
         check_data_source(dataset, split, data_dir, examples, prepare)
         self.dataset, self.augment, self.prepare = dataset, augment, prepare
         self._data = (split, data_dir, examples, prepare)
-        self._how = {"augment": augment, "views": views, "batch_size": batch_size}
-        self._settings = {
+        self._how: dict[str, Any] = {"augment": augment, "views": views, "batch_size": batch_size}
+        self._settings: dict[str, Any] = {
             "dtype": dtype,
             "top_k": top_k,
             "layers": layers,

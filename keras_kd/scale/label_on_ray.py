@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
+
 from keras_kd.cache import LabelledPart
 from keras_kd.checks import check_whole_number
 from keras_kd.scale.engine_packages import ray_package
@@ -64,6 +66,7 @@ class _Worker:
     """A process that holds the teacher."""
 
     def __init__(self, job):
+        keras.config.disable_interactive_logging()  # bars of many would mix
         self._job = job
 
     def label(self, index):

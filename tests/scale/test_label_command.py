@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import jobs
 import pytest
@@ -14,7 +13,6 @@ from keras_kd.scale import LabelJob
 from keras_kd.scale.label_command import main
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
-TESTS = Path(__file__).parents[1]
 
 
 def options(path, shard="0/3", teacher="jobs:teacher", dataset="jobs:data"):
@@ -120,13 +118,9 @@ def test_what_may_go_well_another_time_ends_with_status_one(
 
 
 @pytest.mark.slow
-def test_workers_that_are_killed_in_turn_are_started_again(tmp_path):
+def test_workers_that_are_killed_in_turn_are_started_again(tmp_path, workers_path):
     (tmp_path / "deaths").mkdir()
-    environment = {
-        **os.environ,
-        "KERAS_KD_TEST_DEATHS": str(tmp_path / "deaths"),
-        "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS, TESTS / "scale"))),
-    }
+    environment = {**os.environ, "KERAS_KD_TEST_DEATHS": str(tmp_path / "deaths")}
     cache, statuses = tmp_path / "says", []
     while missing := TeacherCache(cache, None).missing_parts(2):
         command = [sys.executable, "-m", "keras_kd.label"]
