@@ -1,10 +1,15 @@
 """Workers label parts of one data set, and each reads its own alone."""
 
+import json
+
 import numpy as np
 import pytest
 from caching import Lines, assert_labelled, numbers, outputs
+from forging import altered, forge
 
 from keras_kd import TeacherCache
+from keras_kd.cache.parts import agreement, check_agreement
+from keras_kd.cache.shards import Shards
 
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 
@@ -75,6 +80,7 @@ def before_bytes(path, number):
     return (path / "view-000" / f"shard-{number:05}.tfrecord").stat().st_size
 
 
+@pytest.mark.slow
 def test_views_of_a_part_are_those_of_the_whole(tmp_path):
     import tensorflow as tf
 
@@ -159,6 +165,20 @@ def test_a_worker_of_another_version_is_refused(tmp_path, monkeypatch):
         work(tmp_path, 1)
     (tmp_path / "parts.json").unlink()
     assert work(tmp_path, 1).labelled == 32
+
+
+def test_an_agreement_that_was_altered_is_refused(tmp_path):
+    work(tmp_path, 0)
+    file = tmp_path / "parts.json"
+    content = json.loads(file.read_text())["content"]
+    for what, other in altered(content):
+        if other is not None:  # else it is as if it were not there
+            forge(file, lambda _, other=other: other)
+            with pytest.raises((OSError, ValueError), match="Received: "):
+                check_agreement(Shards(tmp_path).parts, agreement(COUNT, 100), what)
+    file.write_text("{}")
+    with pytest.raises(OSError, match="JSON with its checksum expected"):
+        work(tmp_path, 0)
 
 
 def test_a_worker_with_another_teacher_is_refused(tmp_path):
