@@ -15,7 +15,7 @@ class LabelledPart:
         examples: Examples of this part.
         labelled: Answers that this call wrote, one an example and view; 0 where all were there.
         bytes: Bytes that it wrote.
-        seconds: How long it took, with the teacher's loading where it was loaded.
+        seconds: How long it took, without the teacher's loading.
 
     Example:
 

@@ -16,6 +16,8 @@ from keras_kd.cache.header import check_examples, check_header, check_parts, che
 from keras_kd.cache.locking import alone
 from keras_kd.lazy_modules import tf
 
+_SEALS = 16  # locks for sealing: writers of other shards seldom wait for each other
+
 
 class Shards:
     """The folder of a cache: a header, and shards that are there whole or not at all.
@@ -220,7 +222,7 @@ class ShardWriter:
             "checksum": _checksum(self.unfinished),
         }
         seal["bytes"] = self.unfinished.stat().st_size
-        with alone(self._shards.folder, "seal"):
+        with alone(self._shards.folder, f"seal-{self._of[1] % _SEALS:02}"):
             known = self._shards.seal(*self._of)
             if known is not None:
                 return known
