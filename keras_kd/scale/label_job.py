@@ -148,8 +148,8 @@ class LabelJob:
                 f"Parts are missing: call `job(index)` for each. Received: {missing} of 0 to "
                 f"{self.count - 1}, in '{self.path}'"
             )
-        data = self._open()
-        cache = self._without_teacher()
+        _HELD.pop(self._key, None)  # who trains from here on needs its memory
+        data, cache = self._open(), self._without_teacher()
         return cache.label(data.read(0, data.examples), check=check, **self._how)
 
     def _open(self):

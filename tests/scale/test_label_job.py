@@ -1,9 +1,11 @@
 """One job, and as many calls of it as there are parts."""
 
 import errno
+import gc
 import os
 import pickle
 import socket
+import weakref
 
 import jobs
 import keras
@@ -241,3 +243,19 @@ def test_workers_of_another_teacher_or_version_are_told_who_they_are(tmp_path, m
         job_at(tmp_path)(1)
     with pytest.raises(ValueError, match="another number of parts"):
         job_at(tmp_path, count=4)(1)
+
+
+def test_who_reads_holds_no_teacher(tmp_path):
+    held = []
+
+    def teacher():
+        made = jobs.teacher()
+        held.append(weakref.ref(made))
+        return made
+
+    job = job_at(tmp_path, teacher, count=1)
+    job(0)
+    assert held[0]() is not None
+    job.read()
+    gc.collect()
+    assert held[0]() is None
