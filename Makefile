@@ -14,7 +14,7 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.venv/jax_cache
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES ?= -1
 
-.PHONY: demo docs test test-times test-torch pages notebooks test-all attacks coverage lint dist clean
+.PHONY: demo docs test test-times test-torch scale pages notebooks test-all attacks coverage lint dist clean
 
 ## Distils on real data, exports, and writes a report to runs/digits.
 demo: .venv/demo.stamp
@@ -35,6 +35,10 @@ test-times: .venv/test.stamp
 test-torch: .venv/torch.stamp
 	$(ON_TORCH) -m "core and not slow and not alike" tests
 
+## Labelling on Apache Beam and Ray, in an environment of their own: they want other versions.
+scale: .venv/scale.stamp
+	.venv/scale/bin/python -m pytest -m scale --durations 10 tests/scale
+
 ## The site, in docs/_build/html: broken links and missing names are errors.
 docs: .venv/docs.stamp
 	$(BIN)/python -m sphinx -b html -q -W --keep-going docs docs/_build/html
@@ -43,8 +47,8 @@ docs: .venv/docs.stamp
 pages: .venv/test.stamp
 	$(PYTEST) -m pages tests
 
-## All tests: with the pages, PyTorch, and the slow ones, some of which need KERAS_KD_DATA_DIR.
-test-all: .venv/test.stamp .venv/torch.stamp
+## All tests: with the pages, PyTorch, Beam and Ray, and the slow ones, some of which need KERAS_KD_DATA_DIR.
+test-all: .venv/test.stamp .venv/torch.stamp scale
 	$(PYTEST) --doctest-modules tests keras_kd
 	KERAS_BACKEND=jax $(PYTEST) -m core tests
 	$(ON_TORCH) -m core tests
@@ -102,6 +106,13 @@ dist: .venv/dist.stamp
 .venv/torch.stamp: setup.cfg constraints.txt | .venv/bin/python
 	$(BIN)/pip install -q -c constraints.txt -e ".[test,torch]"
 	touch $@
+
+.venv/scale.stamp: setup.cfg constraints-scale.txt | .venv/scale/bin/python
+	.venv/scale/bin/pip install -q -c constraints-scale.txt -e ".[beam,ray]" pytest
+	touch $@
+
+.venv/scale/bin/python:
+	$(PYTHON) -m venv .venv/scale
 
 clean:
 	rm -rf .venv runs build dist *.egg-info .coverage .mypy_cache docs/_build

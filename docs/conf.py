@@ -33,7 +33,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!keras_kd).*"),
     (
         "py:.*",
-        r"keras_kd\.(typing|distiller\.\w+_term|runtimes\.file_tensor|tuning\.\w+)\b.*",
+        r"keras_kd\.(typing|distiller\.\w+_term|runtimes\.file_tensor|tuning\.\w+|scale\.\w+)\b.*",
     ),  # in annotations
 ]
 

@@ -1,6 +1,6 @@
 """Knowledge distillation for Keras."""
 
-from keras_kd import cache, callbacks, features, losses, schemes, teachers, tuning
+from keras_kd import cache, callbacks, features, losses, scale, schemes, teachers, tuning
 from keras_kd.cache import TeacherCache
 from keras_kd.distiller import Distiller
 from keras_kd.evaluation import compare, plot_history, plot_reliability
@@ -19,6 +19,7 @@ __all__ = [
     "losses",
     "plot_history",
     "plot_reliability",
+    "scale",
     "schemes",
     "teachers",
     "tuning",

@@ -19,6 +19,8 @@ def test_importing_the_library_imports_no_optional_package():
         "tf2onnx",
         "ai_edge_litert",
         "optuna",
+        "apache_beam",
+        "ray",
     ]
     code = (  # Keras itself imports what it finds of scikit-learn and matplotlib
         "import sys, keras; before = set(sys.modules); import keras_kd;"

@@ -33,7 +33,7 @@ def test_the_code_blocks_of_a_page_run(page, tmp_path, monkeypatch):
         exec(compile(short, page.name, "exec"), names)
 
 
-@pytest.mark.parametrize("room", ["losses", "callbacks", "schemes", "teachers", "tuning"])
+@pytest.mark.parametrize("room", ["losses", "callbacks", "schemes", "teachers", "tuning", "scale"])
 def test_every_public_name_has_a_row(room):
     page = (DOCS / "api" / f"{room}.md").read_text(encoding="utf-8")
     for name in getattr(keras_kd, room).__all__:

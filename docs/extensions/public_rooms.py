@@ -10,6 +10,7 @@ ROOMS = (
     "teachers",
     "schemes",
     "tuning",
+    "scale",
     "features",
     "evaluation",
     "export",

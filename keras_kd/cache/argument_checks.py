@@ -77,3 +77,12 @@ def check_settings(dtype, top_k, layers, from_logits) -> dict:
         "layers": [tap.key for tap in layers],
         "from_logits": check_flag("from_logits", from_logits, or_none=True),
     }
+
+
+def check_part(index, count) -> tuple[int, int]:
+    """Returns which part of how many, or says why there is no such part."""
+    count = check_whole_number("count", count, least=1)
+    index = check_whole_number("index", index, least=0)
+    if index >= count:
+        raise ValueError(f"`index` must be below `count`. Received: index={index}, count={count}")
+    return index, count

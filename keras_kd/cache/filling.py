@@ -26,13 +26,17 @@ class Filling:
         labeller: The `Labeller`, or None if there is no teacher.
         header: The cache's header.
         batch_size: Examples that the teacher sees at a time.
+
+    Attributes:
+        sealed_examples, sealed_bytes: What was labelled here and counts, over all views.
     """
 
     def __init__(self, shards, source, labeller, header, batch_size):
         self.shards, self.source, self.labeller = shards, source, labeller
         self.size, self.block = header["shard_examples"], header["block_examples"]
         self.batch_size = batch_size
-        self.check_length(source.length)
+        self.sealed_examples = self.sealed_bytes = 0
+        self.check_length(source.total)
 
     def label(self, worker=0, workers=1):
         """Labels the missing shards whose turn it is, one view after the other."""
@@ -46,6 +50,28 @@ class Filling:
                     name=f"labelling{of}",
                     total=self.source.length,
                     turn=(worker, workers),
+                )
+
+    def label_range(self, first, last):
+        """Labels what is missing of the shards from `first` to before `last`, which `source` holds.
+
+        The shards before the first missing one and after the last are not read.
+        """
+        views = self.source.views
+        for view in range(views):
+            missing = [n for n in range(first, last) if self.shards.seal(view, n) is None]
+            if missing:
+                start, stop = missing[0] * self.size, (missing[-1] + 1) * self.size
+                source = self.source.part(start, min(stop, self.source.total))
+                of = f", view {view + 1} of {views}" if views > 1 else ""
+                self._pass(
+                    view,
+                    source.batches(view, self.batch_size),
+                    name=f"labelling{of}",
+                    total=source.length,
+                    turn=(0, 1),
+                    whole=False,  # `source` says itself where a part has another length
+                    start=start,
                 )
 
     def check(self, whole):
@@ -95,9 +121,9 @@ class Filling:
         mine = range(worker, -(-self.shards.examples // self.size), workers)
         return any(self.shards.seal(view, number) is None for number in mine)
 
-    def _pass(self, view, batches, *, name, total, turn=None, whole=True):
+    def _pass(self, view, batches, *, name, total, turn=None, whole=True, start=0):
         passing = _Pass(self, view, turn)
-        position, waiting = 0, collections.deque()
+        position, waiting = start, collections.deque()
         # The teacher stays in the caller's thread, with its device and strategy; what it said is
         # compared and written meanwhile.
         try:
@@ -144,8 +170,9 @@ class _Pass:
         That is decided once a shard: another process may seal it meanwhile.
         """
         first, last = position // self.filling.size, (position + count - 1) // self.filling.size
-        for number in range(max(first, len(self.to_write)), last + 1):
-            self.to_write[number] = self.filling.is_to_write(self.view, number, self.turn)
+        for number in range(first, last + 1):
+            if number not in self.to_write:
+                self.to_write[number] = self.filling.is_to_write(self.view, number, self.turn)
         return any(self.to_write[number] for number in range(first, last + 1))
 
     def take(self, data, position, answers):
@@ -178,6 +205,9 @@ class _Pass:
                     seal = shard.writer.close(content=content, **shard.seen_digests())
                 shard.seal = seal  # another process' if that was faster
                 self._compare(shard)
+                if shard.writer.sealed:
+                    self.filling.sealed_examples += seal["examples"]
+                    self.filling.sealed_bytes += seal["bytes"]
         finally:
             self._leave(shard)
 

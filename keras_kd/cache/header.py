@@ -47,6 +47,24 @@ def check_examples(found, file):
     return examples
 
 
+def check_parts(found, file):
+    """Returns what workers agree about, or raises an OSError that names the file."""
+    whole = (
+        isinstance(found, dict)
+        and set(found) == {"count", "examples", "version"}
+        and _is_whole(found["count"], 1, 2**62)
+        and _is_whole(found["examples"], 1, 2**62)
+        and isinstance(found["version"], str)
+    )
+    if not whole:
+        raise OSError(
+            "A file of the cache must tell the count of parts, the number of examples and a "
+            f"version. Received: '{file}' with {str(found)[:100]}. Delete it: the next worker "
+            "writes it anew, and complete shards stay"
+        )
+    return found
+
+
 def check_seal(found, file):
     """Raises an OSError if a seal lacks what a seal has."""
     whole = isinstance(found, dict) and all(

@@ -5,15 +5,18 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from keras_kd.aside import aside, flush, make_folder, share
 from keras_kd.cache.components import Component
-from keras_kd.cache.header import check_examples, check_header, check_seal
+from keras_kd.cache.header import check_examples, check_header, check_parts, check_seal
 from keras_kd.cache.locking import alone
 from keras_kd.lazy_modules import tf
+
+_SEALS = 16  # locks for sealing: writers of other shards seldom wait for each other
 
 
 class Shards:
@@ -22,6 +25,7 @@ class Shards:
     ```
     cache.json                    what the cache is of
     examples.json                 how many examples there are, once the end of the data was seen
+    parts.json                    in how many parts workers label, and who else they must be
     view-000/shard-00000.tfrecord what the teacher said of the first examples
     view-000/shard-00000.json     its checksum: a shard counts from the moment that this is there
     ```
@@ -146,12 +150,28 @@ class Shards:
             if found != seal["checksum"]:
                 raise _damaged(file, f"checksum {seal['checksum']}", f"checksum {found}")
 
+    @property
+    def parts(self) -> dict | None:
+        """What the workers that label in parts agree about, or None if no part was begun."""
+        file = self.folder / "parts.json"
+        found = _read_json(file)
+        return None if found is None else check_parts(found, file)
+
+    def agree(self, parts: dict):
+        """Notes what the workers must agree about."""
+        with writing(self.folder):
+            self.write_json(self.folder / "parts.json", parts)
+
+    def missing(self, views: int, size: int) -> Iterator[tuple[int, int]]:
+        """Yields view and number of each shard that is not there, where the length is known."""
+        for view in range(views):
+            for number in range(-(-(self.examples or 0) // size)):
+                if self.seal(view, number) is None:
+                    yield view, number
+
     def is_missing(self, views: int, size: int) -> bool:
         """Returns whether a shard is not there, or the end of the data unknown."""
-        if self.examples is None:
-            return True
-        numbers = range(-(-self.examples // size))
-        return any(self.seal(view, number) is None for view in range(views) for number in numbers)
+        return self.examples is None or any(True for _ in self.missing(views, size))
 
 
 class ShardWriter:
@@ -171,7 +191,7 @@ class ShardWriter:
         make_folder(self.file.parent, like=shards.folder)
         self.unfinished = shards.unfinished()
         self._writer = tf.io.TFRecordWriter(str(self.unfinished))
-        self._waiting, self.examples = None, 0
+        self._waiting, self.examples, self.sealed = None, 0, False
 
     def write(self, leaves: list):
         """Adds examples: an array `(n, ...)` for each component."""
@@ -202,13 +222,14 @@ class ShardWriter:
             "checksum": _checksum(self.unfinished),
         }
         seal["bytes"] = self.unfinished.stat().st_size
-        with alone(self._shards.folder, "seal"):
+        with alone(self._shards.folder, f"seal-{self._of[1] % _SEALS:02}"):
             known = self._shards.seal(*self._of)
             if known is not None:
                 return known
             share(self.unfinished, self._shards.folder)
             os.replace(self.unfinished, self.file)
             self._shards.write_json(self.file.with_suffix(".json"), seal)
+            self.sealed = True
         return seal
 
     def abandon(self):

@@ -24,12 +24,13 @@ class Source:
         augment: None, or `f(x, seed) -> x` of one example.
         views: How many times each example is augmented.
         input_spec: The teacher's inputs, batch first, of `KerasTensor`; None if it does not tell.
+        first: The position of the first example, where these are part of a larger data set.
 
     Raises:
         TypeError, ValueError: If these are no such data.
     """
 
-    def __init__(self, dataset, augment=None, views=1, input_spec=None):
+    def __init__(self, dataset, augment=None, views=1, input_spec=None, first=0):
         if not isinstance(views, int) or isinstance(views, bool) or views < 1:
             raise ValueError(f"`views` must be an integer from 1. Received: views={views!r}")
         if augment is not None and not callable(augment):
@@ -47,7 +48,7 @@ class Source:
         options.deterministic = True
         self.dataset = _dataset(as_arrays(dataset)).with_options(options)
         self.augment, self.views = augment, views
-        self.length = int(self.dataset.cardinality())
+        self.first, self.length = first, int(self.dataset.cardinality())
         if self.length == tf.data.INFINITE_CARDINALITY:
             raise ValueError(
                 "The data must come to an end: call `repeat` on what `label` returns. "
@@ -63,6 +64,11 @@ class Source:
             self.inputs = self.dataset.map(lambda x, *_: x)
         seen = self.inputs.element_spec
         _check_elements(seen if augment is None else self._pairs(0).element_spec[1], input_spec)
+
+    @property
+    def total(self) -> int:
+        """How many examples the data set has; below 0 where that is unknown."""
+        return self.length
 
     def batches(self, view, size):
         """Yields `(x, what the teacher sees of it)` in batches of at most `size`."""
@@ -108,7 +114,7 @@ class Source:
 
     def _pairs(self, view, start=0):
         return (
-            self.inputs.enumerate()
+            self.inputs.enumerate(self.first)
             .skip(start)
             .map(
                 lambda index, x: (x, self.augmented(index, x, view)),

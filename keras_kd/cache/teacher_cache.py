@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
-from keras_kd.cache.argument_checks import check_layers, check_path, check_settings, check_teacher
+from keras_kd.cache.argument_checks import (
+    check_layers,
+    check_part,
+    check_path,
+    check_settings,
+    check_teacher,
+)
 from keras_kd.cache.array_reader import read_arrays
 from keras_kd.cache.estimate import Estimate, measure
 from keras_kd.cache.filling import Filling
 from keras_kd.cache.identity import compare, compare_answers, identity, new_header
+from keras_kd.cache.labelled_part import LabelledPart
 from keras_kd.cache.labeller import Labeller
 from keras_kd.cache.locking import alone
+from keras_kd.cache.missing import missing_parts, what_is_missing
+from keras_kd.cache.parts import Parts, agreement, check_agreement, shards_of
 from keras_kd.cache.replay import replay
 from keras_kd.cache.shards import Shards, components_of
 from keras_kd.cache.source_data import Source
@@ -115,6 +125,11 @@ class TeacherCache:
         header = self._shards.header
         return header is not None and not self._is_missing(header)
 
+    def missing_parts(self, count: int) -> list[int]:
+        """Returns which of `count` parts `label_part` has not finished, all before it has begun."""
+        count = check_whole_number("count", count, least=1)
+        return missing_parts(self._shards, self._shards.header, count)
+
     def estimate(
         self,
         dataset: Any,
@@ -176,7 +191,7 @@ class TeacherCache:
         if header is None or self._is_missing(header):
             raise ValueError(
                 "Answers are missing: label all data with `label` or `label_shard` first. "
-                f"Received: path='{self.path}'"
+                f"Received: path='{self.path}'{what_is_missing(self._shards, header)}"
             )
         views = header["settings"]["views"]
         if view >= views:
@@ -224,7 +239,8 @@ class TeacherCache:
         """
         if check not in _CHECKS:
             raise ValueError(f"`check` must be one of {_CHECKS}. Received: check={check!r}")
-        source, header = self._begin(dataset, augment, views, batch_size, wait)
+        source = self._source(dataset, augment, views, batch_size)
+        header = self._begin(source, batch_size, wait)
         filling = Filling(self._shards, source, self._labeller, header, batch_size)
         if self._is_missing(header):
             self._need_teacher()
@@ -263,22 +279,66 @@ class TeacherCache:
         Raises:
             TypeError, ValueError, OSError, TimeoutError: As in `label`.
         """
-        count = check_whole_number("count", count, least=1)
-        index = check_whole_number("index", index, least=0)
-        if index >= count:
-            raise ValueError(
-                f"`index` must be below `count`. Received: index={index}, count={count}"
-            )
+        index, count = check_part(index, count)
         self._need_teacher()
-        source, header = self._begin(dataset, augment, views, batch_size, wait)
+        source = self._source(dataset, augment, views, batch_size)
+        header = self._begin(source, batch_size, wait)
         with alone(self.path, f"{index}-of-{count}", wait), self._shards.written():
             Filling(self._shards, source, self._labeller, header, batch_size).label(index, count)
 
-    def _begin(self, dataset, augment, views, batch_size, wait=None):
-        """Returns the source and the header, which is written if the cache is new."""
+    def label_part(
+        self,
+        read: Callable[[int, int], Any],
+        index: int,
+        count: int,
+        *,
+        examples: int,
+        augment: Callable[..., Any] | None = None,
+        views: int = 1,
+        batch_size: int = 256,
+        wait: float | None = 86_400.0,
+    ) -> LabelledPart:
+        """Labels one of `count` parts of data that can be read from any position on.
+
+        As `label_shard`, but a worker reads its own part alone, neighbouring examples, and compares
+        no other; and two workers may take the same part at once, of whom the slower loses its work.
+        `scale.LabelJob` is this with a teacher from a file and data by their name.
+
+        Args:
+            read: `f(start, stop)` that returns the unbatched examples from position `start` to
+                before `stop`, a `tf.data.Dataset` or arrays.
+            index: Which part, from 0.
+            count: How many parts, the same for all workers.
+            examples: How many examples there are in all.
+            augment, views, batch_size, wait: As in `label`, the same for all workers.
+
+        Returns:
+            A `LabelledPart`, which says what was done.
+
+        Raises:
+            TypeError, ValueError, OSError, TimeoutError: As in `label`; before the first example
+                too where other workers have another count, number of examples or version.
+        """
+        began, (index, count) = time.perf_counter(), check_part(index, count)
+        check_whole_number("examples", examples, least=1)
+        self._need_teacher()
+        how = {"augment": augment, "views": views}
+        source = functools.partial(self._source, **how, batch_size=batch_size)
+        parts = Parts(read, examples, source=source, **how)
+        header = self._begin(parts.head(batch_size), batch_size, wait)
+        self._agree(agreement(count, examples), wait)
+        with self._shards.written():
+            filling = Filling(self._shards, parts, self._labeller, header, batch_size)
+            mine = shards_of(index, count, examples, filling.size)
+            filling.label_range(mine.start, mine.stop)
+        own = min(mine.stop * filling.size, examples) - min(mine.start * filling.size, examples)
+        done = filling.sealed_examples, filling.sealed_bytes
+        return LabelledPart(index, count, own, *done, time.perf_counter() - began)
+
+    def _begin(self, source, batch_size, wait):
+        """Returns the header, which is written if the cache is new."""
         if wait is not None:
             check_number("wait", wait, least=0.0)
-        source = self._source(dataset, augment, views, batch_size)
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()
@@ -290,13 +350,23 @@ class TeacherCache:
         if self._labeller is not None:
             self._labeller.recall(header)
             compare_answers(self._shards, header, self._labeller, source)
-        return source, header
+        return header
 
-    def _source(self, dataset, augment, views, batch_size):
+    def _agree(self, wanted, wait):
+        """Joins the workers that label in parts; the first of them says what they agree about."""
+        if self._shards.parts is None:
+            with alone(self.path, "header", wait), self._shards.written():
+                if self._shards.parts is None:
+                    self._shards.agree(wanted)
+                if self._shards.examples is None:
+                    self._shards.end(wanted["examples"])
+        check_agreement(self._shards.parts, wanted, self.path)
+
+    def _source(self, dataset, augment, views, batch_size, first=0):
         """Returns the data that the teacher is to see, checked."""
         check_whole_number("batch_size", batch_size, least=1)
         takes = None if self._labeller is None else self._labeller.takes
-        source = Source(dataset, augment, views, takes)
+        source = Source(dataset, augment, views, takes, first)
         if augment is None and not has_preprocessor(self.teacher):
             check_strings(source.inputs.element_spec, self.teacher, "teacher")
         return source
@@ -309,6 +379,7 @@ class TeacherCache:
             raise ValueError(
                 "Answers are missing, and there is no teacher to give them: pass the teacher, or "
                 f"the path of a complete cache. Received: teacher=None, path='{self.path}'"
+                f"{what_is_missing(self._shards, self._shards.header)}"
             )
 
     def _check_files(self, header):

@@ -99,7 +99,7 @@ def test_no_link_is_followed(tmp_path):
     precious, cache = tmp_path / "precious", tmp_path / "cache"
     precious.write_text("mine")
     cache.mkdir()
-    for role in ("label", "header", "seal"):
+    for role in ("label", "header", "seal-00"):
         (cache / f".{role}.owner").symlink_to(precious)
     for name in ("cache.json", "examples.json"):
         (cache / name).symlink_to(tmp_path / f"not there {name}")

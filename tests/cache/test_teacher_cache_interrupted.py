@@ -172,7 +172,8 @@ def test_who_waited_for_another_process_has_the_same_data_or_is_refused(tmp_path
     other = X.copy()
     other[50] += 1.0  # beyond the examples that are looked at before the teacher is asked
     cache = cache_of(tmp_path)
-    cache._begin(other, None, 1, 256)  # as far as both processes come before one has to wait
+    # As far as both processes come before one has to wait.
+    cache._begin(cache._source(other, None, 1, 256), 256, None)
     monkeypatch.setattr(teacher_cache, "alone", while_another_labels)
     with pytest.raises(ValueError, match="not the one that was labelled"):
         cache.label(other)

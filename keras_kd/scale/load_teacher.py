@@ -1,0 +1,102 @@
+"""A teacher from what travels to a worker: a file's path, or a function that makes it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_kd.checks import check_takes, local_path
+from keras_kd.runtimes.open_file import find_format, open_file
+from keras_kd.teachers.tflite_teacher import TFLiteTeacher
+
+_OLDER = (".h5", ".hdf5")  # Keras' files of before
+
+
+def check_teacher_source(teacher: Any) -> Path | Callable[[], Any]:
+    """Returns what `load_teacher` takes, or says what would be.
+
+    Raises:
+        TypeError: If it is neither a path nor a function without arguments.
+        ValueError: If the path is an address.
+    """
+    if isinstance(teacher, keras.Model):
+        raise TypeError(
+            "A teacher travels as a file, which each worker loads once: "
+            f"`teacher.save('teacher.keras')`, and give that path. Received: teacher "
+            f"'{teacher.name}', a {type(teacher).__name__}"
+        )
+    if isinstance(teacher, str | os.PathLike):
+        return local_path("teacher", teacher)
+    if not callable(teacher):
+        raise TypeError(
+            "`teacher` must be the path of a .keras, .tflite or .onnx file or of a SavedModel, or "
+            f"a function that makes it. Received: teacher={teacher!r}"
+        )
+    check_takes("teacher", teacher, "f() that returns a teacher, as a TeacherCache takes it", (0,))
+    return teacher
+
+
+def load_teacher(source: Path | Callable[[], Any]) -> Any:
+    """Returns the teacher, as a `TeacherCache` takes it.
+
+    Raises:
+        FileNotFoundError, ImportError, TypeError, ValueError: If there is none, or what runs it is
+            missing.
+    """
+    if not isinstance(source, Path):
+        made = source()
+        if not callable(made):
+            raise TypeError(
+                "The function must return a teacher: a keras.Model or a function from a batch of "
+                f"arrays to arrays. Received: teacher={source!r}, which returned {made!r:.200}"
+            )
+        return made
+    if source.is_file() and source.suffix.lower() in _OLDER:
+        return _keras_file(source)
+    format = find_format(source, name="teacher")
+    if format == "keras":
+        return _keras_file(source)
+    return TFLiteTeacher(source) if format == "tflite" else _FileTeacher(source)
+
+
+def _keras_file(file):
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except Exception as error:  # whatever a broken file or a class that is not there raises
+        said = str(error).split(" Full object config")[0].strip() or type(error).__name__
+        raise ValueError(
+            "The teacher's file cannot be loaded. Where it holds classes of your own, give a "
+            "function that imports them and loads the file. "
+            f"Received: teacher='{file}' ({said[:600]})"
+        ) from error
+
+
+class _FileTeacher:
+    """An exported file as a function over batches, known again by its content."""
+
+    def __init__(self, path):
+        self.file = open_file(path, name="teacher")
+        self._digest = _digest(path)
+
+    def __call__(self, x):
+        answers = self.file(x)
+        return answers if len(answers) > 1 else next(iter(answers.values()))
+
+    def fingerprint(self):
+        return self._digest
+
+
+def _digest(path):
+    """Returns a digest of a file, or of the names and contents of all files in a folder."""
+    found = hashlib.blake2b(digest_size=16)
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            with file.open("rb") as content:
+                part = hashlib.file_digest(content, "blake2b").digest()
+            found.update(file.relative_to(path).as_posix().encode() + b"\0" + part)
+    return found.hexdigest()
