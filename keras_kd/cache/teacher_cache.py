@@ -9,7 +9,13 @@ from typing import Any
 
 import keras
 
-from keras_kd.cache.argument_checks import check_layers, check_path, check_settings, check_teacher
+from keras_kd.cache.argument_checks import (
+    check_layers,
+    check_path,
+    check_runs_alone,
+    check_settings,
+    check_teacher,
+)
 from keras_kd.cache.array_reader import read_arrays
 from keras_kd.cache.estimate import Estimate, measure
 from keras_kd.cache.filling import Filling
@@ -278,6 +284,7 @@ class TeacherCache:
         """Returns the source and the header, which is written if the cache is new."""
         if wait is not None:
             check_number("wait", wait, least=0.0)
+        check_runs_alone(self.teacher)  # a strategy's scope may have been entered since
         source = self._source(dataset, augment, views, batch_size)
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
