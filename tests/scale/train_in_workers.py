@@ -16,7 +16,7 @@ if __name__ == "__main__":
 import keras
 import numpy as np
 import tensorflow as tf
-from trainings import BATCH, VECTORS, distiller, examples, fitted, net, numbers
+from trainings import BATCH, VECTORS, distiller, examples, fitted, net, numbers, relational
 
 from keras_kd import TeacherCache, losses
 
@@ -30,7 +30,7 @@ def batches():
 
 
 def trained():
-    model = distiller(net(8, 1), [hint()])
+    model = distiller(net(8, 1), [hint(), *relational(gather=True)])
     history = fitted(model, batches(), validation_data=batches())
     return model, history
 
