@@ -46,8 +46,7 @@ class BatchLoss(DistillationLoss):
         replicas = AllReplicas() if self.gather else None
         if replicas is None or not replicas.are_several:
             return super()._values(teacher_value, student_value, asked)
-        rows = keras.ops.shape(keras.tree.flatten(student_value)[0])[0]
         of_samples = {name: asked[name] for name in _OF_SAMPLES if asked.get(name) is not None}
         both = (teacher_value, student_value)
         both, of_samples = keras.tree.map_structure(replicas.gathered, (both, of_samples))
-        return replicas.own(super()._values(*both, {**asked, **of_samples}), rows)
+        return replicas.own(super()._values(*both, {**asked, **of_samples}))

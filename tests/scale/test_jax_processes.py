@@ -47,6 +47,7 @@ def told(tmp_path_factory):
     finally:
         for run in runs:
             run.kill()
+            run.communicate()
     return found
 
 

@@ -51,6 +51,7 @@ def runs(tmp_path_factory):
     finally:
         for run in started:
             run.kill()
+            run.communicate()
     return {
         process: (json.loads((folder / f"{process}.json").read_text()), weights_in(folder, process))
         for process in (-1, 0, 1)

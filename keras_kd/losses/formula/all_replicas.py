@@ -7,7 +7,7 @@ from keras_kd.lazy_modules import tf
 
 
 class AllReplicas:
-    """What the replicas that run one step together have of a batch.
+    """What the replicas that run one step together have of a batch, each as many samples.
 
     Outside of a replica, on one, and on other backends than TensorFlow there is nothing to bring
     together.
@@ -26,17 +26,18 @@ class AllReplicas:
     def gathered(self, value):
         """Returns the rows of all replicas; a gradient goes back to the one a row came from."""
         value = ops.convert_to_tensor(value)
-        if value.dtype == tf.bool:  # which no collective operation takes
+        if value.dtype == tf.bool:  # which cannot be summed
             return ops.cast(self.gathered(ops.cast(value, "int32")), "bool")
-        return self._context.all_gather(value, axis=0)
+        # A sum of what is 0 at the others' places. `all_gather` fails where a process has one
+        # replica (TensorFlow 2.21: "destinations can not be empty").
+        places = tf.range(self._context.num_replicas_in_sync)
+        is_own = places == self._context.replica_id_in_sync_group
+        is_own = ops.reshape(is_own, (-1, *[1] * len(value.shape)))
+        rows = self._context.all_reduce("SUM", tf.where(is_own, value, tf.zeros_like(value)))
+        return ops.reshape(rows, (-1, *ops.shape(value)[1:]))
 
-    def own(self, values, rows):
-        """Returns those of `values`, one a sample of all replicas, that belong to this one's rows.
-
-        Args:
-            values: What a formula made of gathered values.
-            rows: How many samples this replica has.
-        """
-        counts = self._context.all_gather(tf.reshape(rows, (1,)), axis=0)
-        first = tf.reduce_sum(counts[: self._context.replica_id_in_sync_group])
-        return values[first : first + rows]
+    def own(self, values):
+        """Returns what a formula made of gathered rows, of this replica's samples alone."""
+        places = self._context.num_replicas_in_sync
+        values = ops.reshape(values, (places, -1, *ops.shape(values)[1:]))
+        return values[self._context.replica_id_in_sync_group]
