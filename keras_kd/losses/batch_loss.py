@@ -30,6 +30,17 @@ class BatchLoss(DistillationLoss):
 
     Raises:
         ValueError: If `gather` is no bool.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_kd.losses import BatchLoss
+    >>> class GramLoss(BatchLoss):
+    ...     def call(self, teacher_value, student_value):
+    ...         t, s = (v @ keras.ops.transpose(v) for v in (teacher_value, student_value))
+    ...         return keras.ops.mean(keras.ops.square(t - s), axis=1)
+    >>> float(GramLoss(gather=True)(np.eye(2), np.zeros((2, 2))))
+    0.5
     """
 
     least_batch = 2
