@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.distiller.worker_batches import WorkerBatches
+from keras_kd.distiller.worker_batches import WorkerBatches, check_batches
 from keras_kd.features.strategy_scope import processes_of
 from keras_kd.lazy_modules import tf
 
@@ -33,11 +33,13 @@ class MultiWorkerModel(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `fit`."""
-        if processes_of(self) is None:
+        if not _is_of_workers(self):
             return super().fit(*args, **kwargs)
         told = _told(self, "fit", args, kwargs)
         epochs, held_out = told["epochs"], told["validation_data"]
         batches = WorkerBatches(self.distribute_strategy, told["x"], told["steps_per_epoch"])
+        if held_out is not None:
+            check_batches(self.distribute_strategy, held_out)
         with self.distribute_strategy.scope():
             self.optimizer.build(self.trainable_variables)
         callbacks = self._callbacks(told, batches, epochs=epochs, add_history=True)
@@ -68,7 +70,7 @@ class MultiWorkerModel(keras.Model):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Keras' `evaluate`."""
-        if processes_of(self) is None:
+        if not _is_of_workers(self):
             return super().evaluate(*args, **kwargs)
         told = _told(self, "evaluate", args, kwargs)
         batches = WorkerBatches(self.distribute_strategy, told["x"], told["steps"])
@@ -97,7 +99,7 @@ class MultiWorkerModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Keras' `make_train_function`."""
-        if processes_of(self) is None:
+        if not _is_of_workers(self):
             return super().make_train_function(force)
         if force or self.train_function is None:
             self.train_function = self._in_all_processes(self.train_step)
@@ -105,7 +107,7 @@ class MultiWorkerModel(keras.Model):
 
     def make_test_function(self, force: bool = False) -> Any:
         """Keras' `make_test_function`."""
-        if processes_of(self) is None:
+        if not _is_of_workers(self):
             return super().make_test_function(force)
         if force or self.test_function is None:
             self.test_function = self._in_all_processes(self.test_step)
@@ -154,6 +156,13 @@ class MultiWorkerModel(keras.Model):
         return keras.callbacks.CallbackList(given, add_progbar=verbose != 0, **settings)
 
 
+def _is_of_workers(model):
+    """Whether several processes share a model; on TPUs, which they share too, Keras' `fit` runs."""
+    if processes_of(model) is None:
+        return False
+    return isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def _told(model, door, args, kwargs):
     """Returns the arguments of `fit` or `evaluate` by name, or says which are not for processes."""
     bound = inspect.signature(getattr(keras.Model, door)).bind(model, *args, **kwargs)
@@ -185,7 +194,7 @@ def _told(model, door, args, kwargs):
 
 
 def _refuse_one_batch(model, door, other):
-    if processes_of(model) is not None:
+    if _is_of_workers(model):
         raise ValueError(
             f"Over several processes batches come from a tf.data.Dataset: use `{other}`. "
             f"Received: a call of `{door}`"

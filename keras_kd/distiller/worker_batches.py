@@ -27,7 +27,7 @@ class WorkerBatches:
     """
 
     def __init__(self, strategy, data, steps=None):
-        _check_batches(strategy, data)
+        check_batches(strategy, data)
         policies = tf.data.experimental.AutoShardPolicy
         options = tf.data.Options()
         policy = data.options().experimental_distribute.auto_shard_policy
@@ -50,7 +50,8 @@ class WorkerBatches:
         return itertools.islice(self._endless, self.steps)
 
 
-def _check_batches(strategy, data):
+def check_batches(strategy, data):
+    """Raises if the data are not in batches that the replicas of a strategy can split."""
     if not isinstance(data, tf.data.Dataset):
         raise TypeError(
             "Over several processes data come from a tf.data.Dataset, which each of them makes "

@@ -91,6 +91,7 @@ def test_evaluate_and_predict_are_those_of_all_examples(runs, process):
         "odd": "Received: 2 replicas, batches of shapes [(5,), (5, 4), (5,)]",
         "unlike": "must go through as many batches. Received: 2 batches, steps=1, 2 batches",
         "weights": "`evaluate` takes a batched tf.data.Dataset",
+        "held_out": "TypeError: Over several processes data come from a tf.data.Dataset",
         "one": "use `fit`. Received: a call of `train_on_batch`",
         "none": "The data yield no batch",
     }.items(),

@@ -68,6 +68,7 @@ def refusals(model, process):
         "odd": lambda: model.fit(data.batch(5, drop_remainder=True), verbose=0),
         "unlike": lambda: model.fit(batches(), steps_per_epoch=process + 1, verbose=0),
         "weights": lambda: model.evaluate(batches(), sample_weight=y, verbose=0),
+        "held_out": lambda: model.fit(batches(), validation_data=(x, y), verbose=0),
         "one": lambda: model.train_on_batch(x, y),
         "none": lambda: model.fit(batches().take(0), verbose=0),
     }
