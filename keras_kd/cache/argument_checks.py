@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_kd.checks import check_flag, check_whole_number, how_to_load, local_path
+from keras_kd.features.strategy_scope import processes_of
 from keras_kd.features.tap import Tap
 
 _DTYPES = ("float16", "bfloat16", "float32")
@@ -33,9 +34,14 @@ def check_teacher(teacher):
             "`teacher` must be a keras.Model, a function from a batch of arrays to arrays, or "
             f"None.{hint} Received: teacher={teacher!r}"
         )
-    resolver = getattr(getattr(teacher, "distribute_strategy", None), "cluster_resolver", None)
-    cluster = None if resolver is None else resolver.cluster_spec()
-    if cluster and sum(cluster.num_tasks(job) for job in cluster.jobs) > 1:
+    check_runs_alone(teacher)
+    return teacher
+
+
+def check_runs_alone(teacher):
+    """Raises if all processes of a strategy would have to run the teacher together."""
+    cluster = processes_of(teacher)
+    if cluster is not None:
         raise ValueError(
             "All processes of a strategy run its models together, and a cache would run the "
             "teacher in one that holds a lock: load the teacher outside of the strategy's scope, "
@@ -43,7 +49,6 @@ def check_teacher(teacher):
             f"teacher '{teacher.name}' of a {type(teacher.distribute_strategy).__name__} of "
             f"{cluster.as_dict()}"
         )
-    return teacher
 
 
 def check_layers(layers, teacher) -> tuple:

@@ -14,6 +14,7 @@ from keras_kd.cache.argument_checks import (
     check_layers,
     check_part,
     check_path,
+    check_runs_alone,
     check_settings,
     check_teacher,
 )
@@ -339,6 +340,7 @@ class TeacherCache:
         """Returns the header, which is written if the cache is new."""
         if wait is not None:
             check_number("wait", wait, least=0.0)
+        check_runs_alone(self.teacher)  # a strategy's scope may have been entered since
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()

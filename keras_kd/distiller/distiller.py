@@ -22,6 +22,7 @@ from keras_kd.distiller.labels_model import LabelsModel
 from keras_kd.distiller.late_variables import join_training
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.distiller.loss_term import add_scalar
+from keras_kd.distiller.multi_worker_model import MultiWorkerModel
 from keras_kd.distiller.output_term import output_terms
 from keras_kd.distiller.phased_model import PhasedModel
 from keras_kd.distiller.raw_data_model import RawDataModel
@@ -51,6 +52,7 @@ class Distiller(
     PhasedModel,
     StoredModel,
     TurnTakingModel,
+    MultiWorkerModel,
 ):
     """Trains a student on the labels and on what a frozen teacher says.
 

@@ -3,6 +3,7 @@
 from keras_kd.losses.ab_loss import ABLoss
 from keras_kd.losses.at_loss import ATLoss
 from keras_kd.losses.attention_loss import AttentionLoss
+from keras_kd.losses.batch_loss import BatchLoss
 from keras_kd.losses.binary_kd_loss import BinaryKDLoss
 from keras_kd.losses.bounded_regression_loss import BoundedRegressionLoss
 from keras_kd.losses.cc_loss import CCLoss
@@ -46,6 +47,7 @@ __all__ = [
     "ABLoss",
     "ATLoss",
     "AttentionLoss",
+    "BatchLoss",
     "BinaryKDLoss",
     "BoundedRegressionLoss",
     "CCLoss",

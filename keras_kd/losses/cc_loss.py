@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_number, check_whole_number
-from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.batch_loss import BatchLoss
 from keras_kd.losses.formula.embedding_pair import EmbeddingPair
 from keras_kd.losses.formula.sample_vectors import check_vectors
 from keras_kd.losses.formula.unit_norm import unit_norm
@@ -17,7 +17,7 @@ from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class CCLoss(DistillationLoss):
+class CCLoss(BatchLoss):
     """Squared distance of the correlations between the samples of a batch.
 
     ```
@@ -37,7 +37,8 @@ class CCLoss(DistillationLoss):
         weight: Defaults to 10, which no one published: the best of 1 to 10,000 on 2,000 validation
             images of CIFAR-10 (`benchmarks/losses.py --search cc_loss ...`). The 0.02 of the
             CIFAR-100 comparisons belongs to their formula and would do nothing here.
-        **kwargs: `layers`, `name`, `reduction`, `dtype`.
+        **kwargs: `gather` (compare the samples of all replicas: `BatchLoss`), `layers`, `name`,
+            `reduction`, `dtype`.
 
     Call arguments: vectors `(B, C)` and the `part` that holds the embeddings; one value a sample.
 
@@ -53,8 +54,6 @@ class CCLoss(DistillationLoss):
 
     Reference: Peng et al., "Correlation Congruence for Knowledge Distillation", ICCV 2019.
     """
-
-    least_batch = 2
 
     def __init__(
         self, *, gamma: float = 0.4, dim: int | None = 128, weight: float = 10.0, **kwargs: Any

@@ -9,14 +9,14 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_fraction, check_temperature, check_whole_number
-from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.batch_loss import BatchLoss
 from keras_kd.losses.formula.contrast_memory import ContrastMemory
 from keras_kd.losses.formula.sample_vectors import check_vectors
 from keras_kd.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class CRDLoss(DistillationLoss):
+class CRDLoss(BatchLoss):
     """Tells the teacher's view of the same sample from those of other samples.
 
     ```
@@ -38,7 +38,8 @@ class CRDLoss(DistillationLoss):
     training sample's is an error: before training where `fit` is given arrays, else at the first
     such batch, which is not remembered. A Distiller that validates with its teacher needs numbers
     there too, and compares with what it remembers of the training samples that have them. Over
-    several replicas the first one's samples alone are remembered.
+    several replicas the first one's samples alone are remembered; with `gather=True` those of all
+    are, in one memory that is the same on each.
 
     Args:
         size: Number of training samples, N, at least 2.
@@ -47,7 +48,8 @@ class CRDLoss(DistillationLoss):
         momentum: Of the memory, from 0 to 1. Defaults to 0.5.
         dim: Width of the embeddings. Defaults to 128.
         weight: Defaults to 0.8, the weight in the CIFAR-100 comparisons.
-        **kwargs: `layers`, `name`, `reduction`, `dtype`.
+        **kwargs: `gather` (compare the samples of all replicas: `BatchLoss`), `layers`, `name`,
+            `reduction`, `dtype`.
 
     Call arguments: vectors `(B, C)`, `index` of shape `(B,)`, `training` and the `part` that holds
     the embeddings and memories; one value a sample.
@@ -65,6 +67,8 @@ class CRDLoss(DistillationLoss):
 
     Reference: Tian, Krishnan, Isola, "Contrastive Representation Distillation", ICLR 2020.
     """
+
+    least_batch = 1  # its negatives come from the memory
 
     def __init__(
         self,

@@ -180,17 +180,8 @@ class DistillationLoss(HeldSettings):
             teacher_value = keras.tree.map_structure(ops.stop_gradient, teacher_value)
             if "part" in self.asks and context.get("part") is None:
                 context["part"] = self._alone.part(number, teacher_value, student_value)
-            values = self.call(teacher_value, student_value, **self._asked(context, mask))
+            values = self._values(teacher_value, student_value, self._asked(context, mask))
             mask = None if self.joint else mask  # the formula has seen to them
-            if len(values.shape) == 0:
-                raise ValueError(
-                    f"{type(self).__name__}.call() must return one value per sample; it returned "
-                    "a scalar, which sample weights, masks and replicas cannot be applied to. "
-                    f"Received: shape={tuple(values.shape)}"
-                )
-            if self.least_batch > 1:
-                enough = ops.shape(values)[0] >= self.least_batch
-                values = values * ops.cast(enough, values.dtype)
             weights = self._weights(values, mask, sample_weight)
             if weights is not None:  # what has no weight may be NaN: 0 * NaN is not 0
                 values = ops.where(weights == 0.0, ops.zeros_like(values), values)
@@ -303,6 +294,20 @@ class DistillationLoss(HeldSettings):
                 + ", ".join(f"{length} {what}" for what, length in lengths.items())
             )
         return masks, parts
+
+    def _values(self, teacher_value, student_value, asked):
+        """Returns the formula's values, 0 where the batch is too small for it."""
+        values = self.call(teacher_value, student_value, **asked)
+        if len(values.shape) == 0:
+            raise ValueError(
+                f"{type(self).__name__}.call() must return one value per sample; it returned "
+                "a scalar, which sample weights, masks and replicas cannot be applied to. "
+                f"Received: shape={tuple(values.shape)}"
+            )
+        if self.least_batch > 1:
+            enough = ops.shape(values)[0] >= self.least_batch
+            values = values * ops.cast(enough, values.dtype)
+        return values
 
     def _asked(self, context, mask):
         context = {**context, "mask": mask}

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.batch_loss import BatchLoss
 from keras_kd.losses.formula.sample_vectors import check_vectors
 from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.typing import Tensor
@@ -16,7 +16,7 @@ _EPSILON = 1e-7
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class PKTLoss(DistillationLoss):
+class PKTLoss(BatchLoss):
     """Kullback-Leibler divergence of who is likely to be whose neighbour.
 
     ```
@@ -30,7 +30,8 @@ class PKTLoss(DistillationLoss):
 
     Args:
         weight: Defaults to 30000, the weight in the CIFAR-100 comparisons.
-        **kwargs: `layers`, `name`, `reduction`, `dtype`.
+        **kwargs: `gather` (compare the samples of all replicas: `BatchLoss`), `layers`, `name`,
+            `reduction`, `dtype`.
 
     Call arguments: vectors `(B, C)`; one value a sample.
 
@@ -47,8 +48,6 @@ class PKTLoss(DistillationLoss):
     Reference: Passalis, Tefas, "Learning Deep Representations with Probabilistic Knowledge
     Transfer", ECCV 2018.
     """
-
-    least_batch = 2
 
     def __init__(self, *, weight: float = 30_000.0, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_number
-from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.batch_loss import BatchLoss
 from keras_kd.losses.formula.sample_vectors import check_vectors, scaled_to_one
 from keras_kd.typing import Tensor
 
@@ -17,7 +17,7 @@ _COINCIDENT = 1e-12
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class RKDLoss(DistillationLoss):
+class RKDLoss(BatchLoss):
     """Smooth L1 distance of the distances and of the angles between samples.
 
     ```
@@ -36,7 +36,8 @@ class RKDLoss(DistillationLoss):
     Args:
         distance_weight: Weight of the distances, at least 0. Defaults to 25.
         angle_weight: Weight of the angles, at least 0. Defaults to 50.
-        **kwargs: `weight` (1), `layers`, `name`, `reduction`, `dtype`.
+        **kwargs: `weight` (1), `gather` (compare the samples of all replicas: `BatchLoss`),
+            `layers`, `name`, `reduction`, `dtype`.
 
     Call arguments: vectors `(B, C)`; one value a sample. The angles take memory for B^2 C numbers.
 
@@ -52,8 +53,6 @@ class RKDLoss(DistillationLoss):
 
     Reference: Park, Kim, Lu, Cho, "Relational Knowledge Distillation", CVPR 2019.
     """
-
-    least_batch = 2
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_kd.losses.distillation_loss import DistillationLoss
+from keras_kd.losses.batch_loss import BatchLoss
 from keras_kd.losses.formula.sample_vectors import scaled_to_one
 from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.losses.formula.zero_padding import zero_padding
@@ -15,7 +15,7 @@ from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class SPLoss(DistillationLoss):
+class SPLoss(BatchLoss):
     """Squared distance of the similarities between the samples of a batch.
 
     ```
@@ -26,7 +26,8 @@ class SPLoss(DistillationLoss):
 
     Args:
         weight: Defaults to 3000, the weight in the CIFAR-100 comparisons.
-        **kwargs: `layers`, `name`, `reduction`, `dtype`.
+        **kwargs: `gather` (compare the samples of all replicas: `BatchLoss`), `layers`, `name`,
+            `reduction`, `dtype`.
 
     Call arguments: values of any shape, batch first; one value a sample. Masked positions do not
     count.
@@ -43,8 +44,6 @@ class SPLoss(DistillationLoss):
 
     Reference: Tung, Mori, "Similarity-Preserving Knowledge Distillation", ICCV 2019.
     """
-
-    least_batch = 2
 
     def __init__(self, *, weight: float = 3000.0, **kwargs: Any) -> None:
         super().__init__(weight=weight, **kwargs)
