@@ -206,7 +206,7 @@ def _is_default(value, default):
 
 
 def _is_due(epoch, frequency):
-    """Whether an epoch is validated: every so-manieth, or one of a list counted from 1."""
+    """Whether an epoch is validated: every n-th, or those of a list, counted from 1."""
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return epoch + 1 in frequency
