@@ -80,7 +80,7 @@ def _has_preprocessor(model, name):
 
 
 def _fill_together(copies):
-    """Has what Keras loads into the first of copies loaded into all, once, when it loads them."""
+    """Has what Keras loads into the first of copies loaded into all, when it loads them."""
     for method in _LOADS:
         if len(copies) > 1 and all(hasattr(copy, method) for copy in copies):
             for copy in copies:
@@ -99,6 +99,7 @@ def _load(layer, copies, method, given):
     token = _inside.set(True)
     try:
         for copy in copies:
-            getattr(type(copy), method)(copy, given)
+            if copy is layer or method in vars(copy):  # no other that had a place of its own
+                getattr(type(copy), method)(copy, given)
     finally:
         _inside.reset(token)
