@@ -66,8 +66,8 @@ def test_every_feature_loss_is_compared_below():
         if not issubclass(getattr(losses, name), ResponseLoss)
         and getattr(losses, name).side != "input_gradient"
     }
-    needs_real_labels = {"BoundedRegressionLoss"}
-    assert inside == set(ARGUMENTS) - {"DKDLoss"} | needs_real_labels | {"DistillationLoss"}
+    bases, needs_real_labels = {"DistillationLoss", "BatchLoss"}, {"BoundedRegressionLoss"}
+    assert inside == set(ARGUMENTS) - {"DKDLoss"} | needs_real_labels | bases
 
 
 def weighing_little(name):

@@ -292,7 +292,9 @@ def shared(task, with_whom):
 
 
 @pytest.mark.parametrize(
-    "kind", ["ensemble", "average", pytest.param("task", marks=pytest.mark.slow)]
+    "kind",
+    # What the others show too: raw data in tests/schemes, sharing again in `ensemble`.
+    ["ensemble", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("average", "task"))],
 )
 def test_models_that_share_a_preprocessor_are_saved_and_go_on(kind, tmp_path):
     student = text_task(0)
