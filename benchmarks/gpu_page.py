@@ -11,6 +11,7 @@ from scipy.stats import ttest_1samp
 from keras_kd.evaluation.run_report import markdown_table
 
 MIB = 2**20
+LIVE = "live, float32"
 
 
 def lines(figures):
@@ -24,7 +25,9 @@ def lines(figures):
         *_setup_lines([*figures.get("speed", []), *figures.get("table", [])]),
         "",
         *_speed_lines(figures.get("speed", []), figures.get("speed_before", [])),
-        *_table_lines(figures.get("table", []), figures.get("speed", [])),
+        *_table_lines(
+            figures.get("table", []), [figures.get(run, []) for run in ("speed", "speed_before")]
+        ),
     ]
 
 
@@ -69,7 +72,7 @@ def _logits_lines(each):
         return []
     array = math.prod(each["logits"]) * 4
     passing = each["rows"][ALONE]["bytes_passing"]
-    live = each["rows"]["live, float32"]["bytes_passing"]
+    live = each["rows"][LIVE]["bytes_passing"]
     held = each["rows"][CARRIED]["bytes_held"] - each["rows"][ALONE]["bytes_held"]
     return [
         f"One array of logits, {' x '.join(map(str, each['logits']))} in float32, is "
@@ -120,7 +123,7 @@ def _speed_rows(rows, before):
     return table
 
 
-def _table_lines(results, speed):
+def _table_lines(results, runs):
     found = {}
     for each in results:
         found.setdefault(each["row"], []).append(each)
@@ -142,7 +145,7 @@ def _table_lines(results, speed):
         "seeds. Inputs are scaled to -1..1, not by each channel's deviation, and the last 16 "
         "images of an epoch's order are dropped.",
         "",
-        *_minutes_lines(speed),
+        *_minutes_lines(runs),
         *_rows_of(found, "", ROWS),
         "### A short recipe",
         "",
@@ -158,18 +161,21 @@ def _table_lines(results, speed):
     return text
 
 
-def _minutes_lines(speed):
-    """What a row takes, from the speeds of the first pair at batches of 64."""
-    pair = next((each for each in speed if each["batch"] == 64), None)
-    if pair is None:
-        return []
+def _minutes_lines(runs):
+    """What a row takes, from the speeds of the first pair at batches of 64, of each run."""
     examples = 240 * (50_000 // 64) * 64
-    alone, live = (
-        examples / pair["rows"][row]["examples_a_second"] / 60 for row in (ALONE, "live, float32")
-    )
+    pairs = [next((each for each in run if each["batch"] == 64), None) for run in runs]
+    times = [
+        [examples / pair["rows"][row]["examples_a_second"] / 60 for row in (ALONE, LIVE)]
+        for pair in pairs
+        if pair is not None
+    ]
+    if not times:
+        return []
+    alone, live = (" or ".join(f"{time:.1f}" for time in each) for each in zip(*times, strict=True))
     return [
-        f"At the speeds above a seed takes {alone:.1f} minutes alone and {live:.1f} beside the "
-        "live teacher; a feature loss adds to that.",
+        f"At the speeds above, of the last run or the one before, a seed takes {alone} minutes "
+        f"alone and {live} beside the live teacher; a feature loss adds to that.",
         "",
     ]
 
