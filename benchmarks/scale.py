@@ -20,6 +20,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from scale_simulation import Fleet, efficiency, seconds
+from setup_lines import setup_lines
 
 import keras_kd
 from keras_kd.cache import identity
@@ -37,13 +38,16 @@ class Settings:
 
     examples: int = 16_384  # of each process
     processes: tuple = (1, 2, 4)
+    repeats: int = 3
     files: int = 500
     simulated: int = 10**9
     workers: tuple = (10, 100, 1_000, 10_000)
 
 
 FULL = Settings()
-SMALL = Settings(examples=512, processes=(1, 2), files=20, simulated=10**7, workers=(10, 100))
+SMALL = Settings(
+    examples=512, processes=(1, 2), repeats=1, files=20, simulated=10**7, workers=(10, 100)
+)
 
 
 def sleeping():
@@ -76,22 +80,27 @@ def main():
     start = _start()
     seal, look = _file(settings.files)
     print("# Labelling on many machines\n\n`benchmarks/scale.py` prints this page.\n")
-    print(f"{os.cpu_count()} CPU cores. A teacher that sleeps {SLEEP * 1000:.0f} ms for {BATCH}")
-    print("examples stands for one on a device of its own.\n")
+    print(
+        f"A teacher that sleeps {SLEEP * 1000:.0f} ms for {BATCH} examples stands for one on a "
+        f"device of its own. Mean ± standard deviation of {settings.repeats} runs.\n"
+    )
     print(_processes(settings))
     print(f"\n- a worker: {start:.1f} s from its start to its first example, with a small teacher")
     print(f"- a file of the cache: {seal * 1000:.1f} ms to write, flush and seal")
     print(f"- a look at a file, to tell whether it is missing: {look * 1000:.2f} ms\n")
     print(_simulated(settings, start, seal, look))
+    print("\n".join(setup_lines("benchmarks/scale.py")))
 
 
 def _processes(settings):
     rows = [["processes", "examples/s, all together", "efficiency"]]
     alone = None
     for count in settings.processes:
-        rate = _rate(count, settings.examples)
+        rates = [_rate(count, settings.examples) for _ in range(settings.repeats)]
+        rate, spread = np.mean(rates), np.std(rates, ddof=1) if len(rates) > 1 else 0.0
         alone = alone or rate
-        rows.append([str(count), f"{rate:,.0f}", f"{rate / alone / count:.2f}"])
+        cell = f"{rate:,.0f} ± {spread:,.0f}"
+        rows.append([str(count), cell, f"{rate / alone / count:.2f}"])
     return markdown_table(rows)
 
 
