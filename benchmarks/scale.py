@@ -175,7 +175,7 @@ def _simulated(settings, start, seal, look):
     return (
         f"Simulated: {total:,} examples in {files:,.0f} files, {RATE:.0f} examples a second of "
         f"each worker, {FAILURES} deaths an hour, {SLOW:.0%} of them four times as slow (assumed), "
-        f"with the costs above.\n\n{markdown_table(rows)}\n"
+        f"with the costs above.\n\n{markdown_table(rows)}\n\n"
         f"Under one lock {1 / max(seal, 1e-9):,.0f} files a second could be sealed; the cache has "
         f"sixteen. To tell what is missing, `job.missing()` looks at all files: "
         f"{files * look:,.0f} s.\n"
