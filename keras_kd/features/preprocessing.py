@@ -147,6 +147,8 @@ class Preprocessing:
             return prepared if same and given is raw else preprocessed(self.teacher, given)
         if given is not raw or prepared is raw:  # of its own, or what the student takes, too
             return given
+        if hasattr(self.teacher, "check_preprocessors"):  # a model of tasks
+            self.teacher.check_preprocessors()
         wanted = input_names(self.teacher)
         if wanted is not None and isinstance(prepared, dict) and set(wanted) <= set(prepared):
             return prepared

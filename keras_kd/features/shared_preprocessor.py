@@ -35,6 +35,11 @@ class SharedPreprocessor:
             if hasattr(model, "preprocess_samples"):
                 model.preprocessor = value
 
+    def check_preprocessors(self) -> None:
+        """Raises a ValueError if another's preprocessor would stand for the models' own."""
+        models = {f"models[{at}]": model for at, model in enumerate(self.preprocessed_models)}
+        check_shared(models, f"A {type(self).__name__}")
+
     def preprocess_samples(self, *args: Any, **kwargs: Any) -> Any:
         """Returns what the preprocessor makes of `x`, `y` and `sample_weight`."""
         task: Any = self.preprocessed_models[0]

@@ -312,6 +312,16 @@ def test_models_that_share_a_preprocessor_are_saved_and_go_on(kind, tmp_path):
         assert found == {name: pytest.approx(value, 1e-4, 1e-6) for name, value in raw.items()}
 
 
+def test_an_ensemble_of_other_preprocessors_is_not_given_the_students_tokens(tokens):
+    student, ensemble = text_task(0), Ensemble([text_task(1), text_task(2)], from_logits=True)
+    model = distiller(student, ensemble)
+    with pytest.raises(ValueError, match=r"Ensemble prepares a batch once.*models\[1\]"):
+        model.fit(TEXTS, LABELS, verbose=0)
+    model.fit(tokens, LABELS, verbose=0)  # the user's own
+    shared(ensemble.models[1], shared(ensemble.models[0], student))
+    model.fit(TEXTS, LABELS, verbose=0)
+
+
 def test_teachers_of_outputs_share_a_preprocessor(tmp_path):
     kind, tone = text_task(1), text_task(2)
     with pytest.raises(ValueError, match=r"PerOutput prepares a batch once.*'kind'.*'tone'"):
