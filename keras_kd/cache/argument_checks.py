@@ -5,17 +5,18 @@ from pathlib import Path
 
 import keras
 
-from keras_kd.checks import check_flag, check_whole_number, how_to_load, local_path
+from keras_kd.addresses import path_or_address
+from keras_kd.checks import check_flag, check_whole_number, how_to_load
 from keras_kd.features.strategy_scope import processes_of
 from keras_kd.features.tap import Tap
 
 _DTYPES = ("float16", "bfloat16", "float32")
 
 
-def check_path(path) -> Path:
-    """Returns the folder, or says why it cannot be one."""
-    folder = local_path("path", path)
-    if folder.exists() and not folder.is_dir():
+def check_path(path) -> Path | str:
+    """Returns the folder, or the text of its address, or says why it cannot be one."""
+    folder = path_or_address("path", path)
+    if isinstance(folder, Path) and folder.exists() and not folder.is_dir():
         raise ValueError(f"`path` must be a folder. Received: path='{folder}', a file")
     return folder
 

@@ -9,7 +9,8 @@ import numpy as np
 from keras_kd.cache.components import rows_of
 from keras_kd.cache.fingerprints import ContentDigest, content_digest
 from keras_kd.cache.progress import progress
-from keras_kd.cache.shards import ShardWriter, writing
+from keras_kd.cache.shard_writer import ShardWriter
+from keras_kd.cache.shards import writing
 
 FIRST = 64  # examples of a shard whose views are looked at where not all are
 _LOOKED_AT = 16  # shards
@@ -277,7 +278,7 @@ class _Passing:
             self._seen.update(keras.tree.map_structure(lambda leaf: leaf[rows], seen))
         self.examples += rows.stop - rows.start
         if self.writer is not None:
-            with writing(self.writer.file.parent):
+            with writing(self.writer.place):
                 self.writer.write([answer[rows] for answer in answers])
 
     def seen_digests(self):

@@ -1,6 +1,7 @@
 """Digests by which a cache knows its data again."""
 
 import hashlib
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -32,6 +33,12 @@ def _bytes(leaf):
         return np.ascontiguousarray(leaf).view(np.uint8).reshape(-1).data
     texts = [text if isinstance(text, bytes) else str(text).encode() for text in leaf.ravel()]
     return b"".join(len(text).to_bytes(8, "little") + text for text in texts)
+
+
+def file_digest(file: Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def content_digest(batch) -> str:

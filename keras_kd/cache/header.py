@@ -65,12 +65,15 @@ def check_parts(found, file):
     return found
 
 
-def check_seal(found, file):
-    """Raises an OSError if a seal lacks what a seal has."""
+def check_seal(found, file, number):
+    """Raises an OSError if the seal of a shard with this number lacks what a seal has."""
     whole = isinstance(found, dict) and all(
         _is_whole(found.get(name), 1, 2**62) for name in ("examples", "bytes")
     )
     texts = (found.get(name) for name in ("content", "checksum")) if whole else ()
+    if whole and "file" in found:  # the name that its writer gave it
+        name = f"shard-{number:05}-[0-9a-f]{{32}}[.]tfrecord"
+        whole = isinstance(found["file"], str) and re.fullmatch(name, found["file"])
     if not whole or not all(isinstance(text, str) for text in texts):
         raise OSError(
             "The seal of a shard must tell its examples, bytes and content. Received: "

@@ -3,20 +3,16 @@
 import contextlib
 import hashlib
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from keras_kd.aside import aside, flush, make_folder, share
 from keras_kd.cache.components import Component
+from keras_kd.cache.fingerprints import file_digest
 from keras_kd.cache.header import check_examples, check_header, check_parts, check_seal
-from keras_kd.cache.locking import alone
+from keras_kd.cache.local_folder import LocalFolder
+from keras_kd.cache.remote_folder import RemoteFolder
 from keras_kd.lazy_modules import tf
-
-_SEALS = 16  # locks for sealing: writers of other shards seldom wait for each other
 
 
 class Shards:
@@ -30,17 +26,18 @@ class Shards:
     view-000/shard-00000.json     its checksum: a shard counts from the moment that this is there
     ```
 
-    Every file is written in a folder of its writer's own, flushed to the disk and moved. A .json
-    file holds its own checksum, and that of a shard says what it is of: the digest of the header,
-    the view and the number.
+    Every file becomes visible in one step, when it is whole. A .json file holds its own checksum,
+    and that of a shard says what it is of: the digest of the header, the view and the number.
+    Behind an address, where nothing is locked, the file of a shard has a name that no other writer
+    gives, which its .json tells: of two writers one's shard counts, and it is whole.
 
     Args:
-        folder: Where the files are.
+        path: Where the files are: a `pathlib.Path`, or the text of an address.
     """
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
-        self._cache = self._aside = None
+    def __init__(self, path):
+        self.folder = LocalFolder(path) if isinstance(path, Path) else RemoteFolder(path)
+        self._cache, self._sealed = None, {}
 
     @property
     def header(self) -> dict | None:
@@ -49,32 +46,33 @@ class Shards:
         Raises:
             OSError: If it is none that a cache has.
         """
-        file = self.folder / "cache.json"
-        found = _read_json(file)
+        found = self._read_json("cache.json")
         if found is not None:
-            check_header(found, file)
+            check_header(found, self.place_of("cache.json"))
         return found
 
     @contextlib.contextmanager
-    def written(self):
-        """Within it, files can be written; what others left unfinished is removed."""
-        with contextlib.ExitStack() as stack:
-            with writing(self.folder):
-                self._aside = stack.enter_context(aside(self.folder))
-            try:
-                yield
-            finally:
-                self._aside = None
+    def written(self, role: str | None = None, wait: float | None = None):
+        """Within it, files can be written; what others left unfinished is removed.
 
-    def unfinished(self) -> Path:
-        """Returns where to write a file that is not whole yet."""
-        return self._aside / uuid.uuid4().hex
+        Args:
+            role: What one process at a time does in a folder that knows locks; None for any.
+            wait: As in `locking.alone`.
+        """
+        with contextlib.ExitStack() as stack:
+            if role is not None:
+                stack.enter_context(self.folder.alone(role, wait))
+            with writing(self.folder):
+                stack.enter_context(self.folder.written())
+            yield
 
     def begin(self, header: dict):
-        """Writes the header, with a number of its own that no other cache has."""
-        with writing(self.folder):
-            header = {**header, "cache": uuid.uuid4().hex}
-            self.write_json(self.folder / "cache.json", header)
+        """Writes the header, with a number of its own that no other cache has.
+
+        Where nothing is locked, two that begin the same cache give it the same number.
+        """
+        number = _digest(header)[:32] if self.folder.is_remote else uuid.uuid4().hex
+        self.write_json("cache.json", {**header, "cache": number})
 
     def place(self, view: int, number: int) -> dict:
         """Returns which shard of which cache a seal must say that it is of."""
@@ -85,28 +83,36 @@ class Shards:
     @property
     def examples(self) -> int | None:
         """How many examples the data hold, or None if nobody has come to their end."""
-        file = self.folder / "examples.json"
-        found = _read_json(file)
-        return None if found is None else check_examples(found, file)
+        found = self._read_json("examples.json")
+        return None if found is None else check_examples(found, self.place_of("examples.json"))
 
     def end(self, examples: int):
         """Notes how many examples there are."""
-        with writing(self.folder):
-            self.write_json(self.folder / "examples.json", {"examples": examples})
+        self.write_json("examples.json", {"examples": examples})
 
-    def write_json(self, file: Path, content):
+    def write_json(self, name: str, content):
         """Writes a file with its checksum."""
-        unfinished = self.unfinished()
-        unfinished.write_text(
-            json.dumps({"content": content, "checksum": _digest(content)}, indent=1)
-        )
-        flush(unfinished)
-        share(unfinished, self.folder)
-        os.replace(unfinished, file)
+        with writing(self.folder):
+            unfinished = self.folder.unfinished()
+            unfinished.write_text(
+                json.dumps({"content": content, "checksum": _digest(content)}, indent=1)
+            )
+            self.folder.put(unfinished, name)
+
+    def place_of(self, name: str) -> str:
+        """Returns a file's path or address, for messages."""
+        return f"{self.folder}/{name}"
+
+    @staticmethod
+    def name(view: int, number: int, seal: dict | None = None) -> str:
+        """Returns the name of a shard's file, below the folder."""
+        folder, file = f"view-{view:03}", f"shard-{number:05}.tfrecord"
+        return f"{folder}/{file if seal is None else seal.get('file', file)}"
 
     def file(self, view: int, number: int) -> Path:
-        """Returns the file of one shard."""
-        return self.folder / f"view-{view:03}" / f"shard-{number:05}.tfrecord"
+        """Returns the file of a complete shard, or its copy on this machine."""
+        seal = self._sealed_as(view, number)
+        return self.folder.local(self.name(view, number, seal), seal["checksum"])
 
     def seal(self, view: int, number: int) -> dict | None:
         """Returns what is known of a shard that is complete, or None.
@@ -114,11 +120,14 @@ class Shards:
         Raises:
             OSError: If the file is not what it was when it was sealed, or another one.
         """
-        file = self.file(view, number)
-        seal = _read_json(file.with_suffix(".json"))
+        if (view, number) in self._sealed:
+            return self._sealed[view, number]
+        name = seal_of(self.name(view, number))
+        seal = self._read_json(name)
         if seal is None:
             return None
-        check_seal(seal, file.with_suffix(".json"))
+        check_seal(seal, self.place_of(name), number)
+        file = self.place_of(self.name(view, number, seal))
         place, found = self.place(view, number), seal.get("of")
         if found != place:
             raise OSError(
@@ -126,9 +135,12 @@ class Shards:
                 f"own. Received: '{file}', sealed as {found}, expected {place}. Put it back, or "
                 "delete the file and its .json: `label` then labels these examples again"
             )
-        found = f"{file.stat().st_size} bytes" if file.exists() else "no file"
-        if found != f"{seal['bytes']} bytes":
+        size = self.folder.size(self.name(view, number, seal))
+        if size != seal["bytes"]:
+            found = "no file" if size is None else f"{size} bytes"
             raise _damaged(file, f"{seal['bytes']} bytes", found)
+        if self.folder.is_remote:  # where each look costs a request, and nothing is overwritten
+            self._sealed[view, number] = seal
         return seal
 
     def check(self, view: int, size: int):
@@ -140,27 +152,24 @@ class Shards:
         """
         examples = self.examples or 0
         for number in range(-(-examples // size)):
-            file, seal = self.file(view, number), self.seal(view, number)
+            seal = self._sealed_as(view, number)
+            file = self.place_of(self.name(view, number, seal))
             expected = min(size, examples - number * size)
-            if seal is None:
-                raise _damaged(file, "a seal", "none")
             if seal["examples"] != expected:
                 raise _damaged(file, f"{expected} examples", f"{seal['examples']} examples")
-            found = _checksum(file)
+            found = file_digest(self.file(view, number))
             if found != seal["checksum"]:
                 raise _damaged(file, f"checksum {seal['checksum']}", f"checksum {found}")
 
     @property
     def parts(self) -> dict | None:
         """What the workers that label in parts agree about, or None if no part was begun."""
-        file = self.folder / "parts.json"
-        found = _read_json(file)
-        return None if found is None else check_parts(found, file)
+        found = self._read_json("parts.json")
+        return None if found is None else check_parts(found, self.place_of("parts.json"))
 
     def agree(self, parts: dict):
         """Notes what the workers must agree about."""
-        with writing(self.folder):
-            self.write_json(self.folder / "parts.json", parts)
+        self.write_json("parts.json", parts)
 
     def missing(self, views: int, size: int) -> Iterator[tuple[int, int]]:
         """Yields view and number of each shard that is not there, where the length is known."""
@@ -173,80 +182,30 @@ class Shards:
         """Returns whether a shard is not there, or the end of the data unknown."""
         return self.examples is None or any(True for _ in self.missing(views, size))
 
-
-class ShardWriter:
-    """Writes one shard: blocks of examples, each a `tf.train.Example` in a TFRecord file.
-
-    Args:
-        shards: The `Shards`.
-        view: The view.
-        number: The shard's number.
-        components: The `Component`s.
-        block: Examples in a block.
-    """
-
-    def __init__(self, shards, view, number, components, *, block):
-        self.file, self._shards, self._of = shards.file(view, number), shards, (view, number)
-        self.components, self.block = components, block
-        make_folder(self.file.parent, like=shards.folder)
-        self.unfinished = shards.unfinished()
-        self._writer = tf.io.TFRecordWriter(str(self.unfinished))
-        self._waiting, self.examples, self.sealed = None, 0, False
-
-    def write(self, leaves: list):
-        """Adds examples: an array `(n, ...)` for each component."""
-        if self._waiting is not None:
-            leaves = [np.concatenate(pair) for pair in zip(self._waiting, leaves, strict=True)]
-        while len(leaves[0]) >= self.block:
-            self._write_block([leaf[: self.block] for leaf in leaves])
-            leaves = [leaf[self.block :] for leaf in leaves]
-        self._waiting = leaves
-
-    def close(self, **seal):
-        """Makes the shard count, if no other process has sealed it meanwhile.
-
-        Args:
-            **seal: What is kept with its checksum.
-
-        Returns:
-            The seal that counts.
-        """
-        if self._waiting is not None and len(self._waiting[0]):
-            self._write_block(self._waiting)
-        self._writer.flush()
-        self._writer.close()
-        flush(self.unfinished)
-        seal |= {
-            "of": self._shards.place(*self._of),
-            "examples": self.examples,
-            "checksum": _checksum(self.unfinished),
-        }
-        seal["bytes"] = self.unfinished.stat().st_size
-        with alone(self._shards.folder, f"seal-{self._of[1] % _SEALS:02}"):
-            known = self._shards.seal(*self._of)
-            if known is not None:
-                return known
-            share(self.unfinished, self._shards.folder)
-            os.replace(self.unfinished, self.file)
-            self._shards.write_json(self.file.with_suffix(".json"), seal)
-            self.sealed = True
+    def _sealed_as(self, view, number):
+        seal = self.seal(view, number)
+        if seal is None:
+            raise _damaged(self.place_of(self.name(view, number)), "a seal", "none")
         return seal
 
-    def abandon(self):
-        """Leaves nothing of a shard that will not be whole."""
-        self._writer = None
-        self.unfinished.unlink(missing_ok=True)
+    def _read_json(self, name):
+        try:
+            found = json.loads(self.folder.read(name).decode())
+            if found["checksum"] != _digest(found["content"]):
+                raise ValueError("its checksum is another")
+            return found["content"]
+        except FileNotFoundError:
+            return None
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise OSError(
+                "A file of the cache cannot be read: JSON with its checksum expected. "
+                f"Received: '{self.place_of(name)}' ({error})"
+            ) from error
 
-    def _write_block(self, leaves):
-        features = {
-            str(number): tf.train.Feature(
-                bytes_list=tf.train.BytesList(value=[component.encode(leaf)])
-            )
-            for number, (component, leaf) in enumerate(zip(self.components, leaves, strict=True))
-        }
-        example = tf.train.Example(features=tf.train.Features(feature=features))
-        self._writer.write(example.SerializeToString())
-        self.examples += len(leaves[0])
+
+def seal_of(name: str) -> str:
+    """Returns the name of a shard's seal."""
+    return f"{name.removesuffix('.tfrecord')}.json"
 
 
 def parse_block(record, components) -> list:
@@ -278,26 +237,6 @@ def _damaged(file, expected, received):
         f"A shard of the cache is damaged: {expected} expected. Received: {received} in "
         f"'{file}'. Delete the file and its .json: `label` then labels these examples again"
     )
-
-
-def _checksum(file):
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _read_json(file):
-    try:
-        found = json.loads(file.read_text())
-        if found["checksum"] != _digest(found["content"]):
-            raise ValueError("its checksum is another")
-        return found["content"]
-    except FileNotFoundError:
-        return None
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise OSError(
-            "A file of the cache cannot be read: JSON with its checksum expected. "
-            f"Received: '{file}' ({error})"
-        ) from error
 
 
 def _digest(content):

@@ -24,7 +24,6 @@ from keras_kd.cache.filling import Filling
 from keras_kd.cache.identity import compare, compare_answers, identity, new_header
 from keras_kd.cache.labelled_part import LabelledPart
 from keras_kd.cache.labeller import Labeller
-from keras_kd.cache.locking import alone
 from keras_kd.cache.missing import missing_parts, what_is_missing
 from keras_kd.cache.parts import Parts, agreement, check_agreement, shards_of
 from keras_kd.cache.replay import replay
@@ -60,7 +59,9 @@ class TeacherCache:
     `"teacher_masks"` come too, and what it masks counts for nothing.
 
     Args:
-        path: A folder for this data set's answers, made if it is not there.
+        path: A folder for this data set's answers, made if it is not there; or an address of one,
+            such as `gs://bucket/folder`, by fsspec and its package for that kind of store. Several
+            may write there at once, without locks, and what is read is copied to this machine.
         teacher: A built `keras.Model` (a SavedModel in a `keras.layers.TFSMLayer` too), a
             `teachers.TFLiteTeacher`, or a function from a batch of NumPy arrays to arrays, or to
             `{"outputs": outputs, name: value}` with what `layers` name. A function is known again
@@ -245,7 +246,7 @@ class TeacherCache:
         filling = Filling(self._shards, source, self._labeller, header, batch_size)
         if self._is_missing(header):
             self._need_teacher()
-            with alone(self.path, "label", wait), self._shards.written():
+            with self._shards.written("label", wait):
                 passed = self._is_missing(header)  # not if the process that was waited for did all
                 filling.label()
             self._report()
@@ -284,7 +285,7 @@ class TeacherCache:
         self._need_teacher()
         source = self._source(dataset, augment, views, batch_size)
         header = self._begin(source, batch_size, wait)
-        with alone(self.path, f"{index}-of-{count}", wait), self._shards.written():
+        with self._shards.written(f"{index}-of-{count}", wait):
             Filling(self._shards, source, self._labeller, header, batch_size).label(index, count)
 
     def label_part(
@@ -344,7 +345,7 @@ class TeacherCache:
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()
-            with alone(self.path, "header", wait), self._shards.written():
+            with self._shards.written("header", wait):
                 if self._shards.header is None:
                     self._shards.begin(new_header(wanted, self._labeller, source, batch_size))
         header = self._shards.header
@@ -357,7 +358,7 @@ class TeacherCache:
     def _agree(self, wanted, wait):
         """Joins the workers that label in parts; the first of them says what they agree about."""
         if self._shards.parts is None:
-            with alone(self.path, "header", wait), self._shards.written():
+            with self._shards.written("header", wait):
                 if self._shards.parts is None:
                     self._shards.agree(wanted)
                 if self._shards.examples is None:

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from keras_kd.checks import check_takes, local_path
+from keras_kd.addresses import file_system, path_or_address
+from keras_kd.checks import check_takes
 from keras_kd.runtimes.open_file import find_format, open_file
 from keras_kd.teachers.tflite_teacher import TFLiteTeacher
 
 _OLDER = (".h5", ".hdf5")  # Keras' files of before
 
 
-def check_teacher_source(teacher: Any) -> Path | Callable[[], Any]:
+def check_teacher_source(teacher: Any) -> Path | str | Callable[[], Any]:
     """Returns what `load_teacher` takes, or says what would be.
 
     Raises:
         TypeError: If it is neither a path nor a function without arguments.
-        ValueError: If the path is an address.
+        ValueError, ImportError: If it is an address of no kind that can be read here.
     """
     if isinstance(teacher, keras.Model):
         raise TypeError(
@@ -31,7 +33,7 @@ def check_teacher_source(teacher: Any) -> Path | Callable[[], Any]:
             f"'{teacher.name}', a {type(teacher).__name__}"
         )
     if isinstance(teacher, str | os.PathLike):
-        return local_path("teacher", teacher)
+        return path_or_address("teacher", teacher)
     if not callable(teacher):
         raise TypeError(
             "`teacher` must be the path of a .keras, .tflite or .onnx file or of a SavedModel, or "
@@ -41,13 +43,16 @@ def check_teacher_source(teacher: Any) -> Path | Callable[[], Any]:
     return teacher
 
 
-def load_teacher(source: Path | Callable[[], Any]) -> Any:
+def load_teacher(source: Path | str | Callable[[], Any]) -> Any:
     """Returns the teacher, as a `TeacherCache` takes it.
 
     Raises:
         FileNotFoundError, ImportError, TypeError, ValueError: If there is none, or what runs it is
             missing.
     """
+    if isinstance(source, str):
+        with tempfile.TemporaryDirectory() as folder:
+            return _load(_fetched(source, Path(folder)))
     if not isinstance(source, Path):
         made = source()
         if not callable(made):
@@ -56,12 +61,33 @@ def load_teacher(source: Path | Callable[[], Any]) -> Any:
                 f"arrays to arrays. Received: teacher={source!r}, which returned {made!r:.200}"
             )
         return made
+    return _load(source)
+
+
+def _load(source):
     if source.is_file() and source.suffix.lower() in _OLDER:
         return _keras_file(source)
     format = find_format(source, name="teacher")
     if format == "keras":
         return _keras_file(source)
     return TFLiteTeacher(source) if format == "tflite" else _FileTeacher(source)
+
+
+def _fetched(url, folder):
+    """Returns a copy of a file, or of a folder with all that is in it."""
+    files, path = file_system("teacher", url)
+    copy = folder / path.rstrip("/").rpartition("/")[-1]
+    try:
+        is_folder = files.isdir(path)
+        files.get(path.rstrip("/") + "/" if is_folder else path, str(copy), recursive=is_folder)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no such teacher. Received: teacher='{url}'") from error
+    except Exception as error:  # whatever a store raises
+        raise OSError(
+            "The teacher could not be read: its address must be one that this process may read. "
+            f"Received: teacher='{url}' ({type(error).__name__}: {error})"
+        ) from error
+    return copy
 
 
 def _keras_file(file):

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import keras
 
+from keras_kd.addresses import path_or_address
 from keras_kd.cache import TeacherCache
 from keras_kd.cache.source_data import Source
-from keras_kd.checks import local_path
 from keras_kd.distiller.followed_model import follows
 from keras_kd.features.layer_tree import nearest
 from keras_kd.features.model_digest import model_digest
@@ -53,7 +53,7 @@ class CachedAnswers:
                 )
         if "path" not in settings:
             raise ValueError(f"`cache` needs the 'path' of a folder. Received: cache={given!r}")
-        self.folder = local_path("cache", settings.pop("path"))
+        self.folder = path_or_address("cache", settings.pop("path"))
         self.settings = settings
 
     def of(self, name: str, teacher: Any, losses: Iterable[Any], fit: Mapping[str, Any]) -> Data:
@@ -79,7 +79,7 @@ class CachedAnswers:
         taps = {tap.key: tap for loss in losses for tap in _taps(loss)}
         own = {key: value for key, value in self.settings.items() if key in _OF_CACHE}
         how = {key: value for key, value in self.settings.items() if key in _OF_LABEL}
-        path = self.folder / f"{name}-{model_digest(teacher)[:12]}"
+        path = f"{self.folder}/{name}-{model_digest(teacher)[:12]}"
         with _quiet(fit.get("verbose")):
             cache = TeacherCache(path, teacher, layers=list(taps.values()), **own)
             labelled = cache.label(_parts(fit), **how)

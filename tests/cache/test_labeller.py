@@ -237,7 +237,7 @@ def test_answers_that_are_no_real_numbers_are_refused(tmp_path, answer):
     ("arguments", "error", "message"),
     [
         ({"path": None}, TypeError, "must be a path. Received: path=None"),
-        ({"path": "s3://bucket/cache"}, ValueError, "mounted.*path='s3://bucket/cache'"),
+        ({"path": "nosuch://b/cache"}, ValueError, "a kind that fsspec knows.*path='nosuch://b/c"),
         ({"path": __file__}, ValueError, "must be a folder.*a file"),
         ({"teacher": "teacher.keras"}, TypeError, "keras.Model, a function.*'teacher.keras'"),
         ({"teacher": keras.Sequential([keras.layers.Dense(1)])}, ValueError, "not built"),

@@ -16,7 +16,7 @@ from variants import first_of
 
 import keras_kd
 from keras_kd import TeacherCache
-from keras_kd.cache import teacher_cache
+from keras_kd.cache import local_folder
 
 EXAMPLES = 100
 X = numbers(EXAMPLES)
@@ -162,7 +162,7 @@ def test_of_two_processes_the_second_waits(tmp_path):
 
 def test_who_waited_for_another_process_has_the_same_data_or_is_refused(tmp_path, monkeypatch):
     @contextlib.contextmanager
-    def while_another_labels(folder, role, wait=None, alone=teacher_cache.alone):
+    def while_another_labels(folder, role, wait=None, alone=local_folder.alone):
         monkeypatch.undo()
         if role == "label":
             cache_of(tmp_path).label(X)
@@ -174,7 +174,7 @@ def test_who_waited_for_another_process_has_the_same_data_or_is_refused(tmp_path
     cache = cache_of(tmp_path)
     # As far as both processes come before one has to wait.
     cache._begin(cache._source(other, None, 1, 256), 256, None)
-    monkeypatch.setattr(teacher_cache, "alone", while_another_labels)
+    monkeypatch.setattr(local_folder, "alone", while_another_labels)
     with pytest.raises(ValueError, match="not the one that was labelled"):
         cache.label(other)
 

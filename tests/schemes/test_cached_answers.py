@@ -191,7 +191,7 @@ WRONG = [
     (lambda: chain(cache={"top_k": 3}), "needs the 'path'"),
     (lambda: chain(cache=3), "cache=3"),
     (lambda: chain(keras.utils.PyDataset(), None, cache="a"), "type PyDataset"),
-    (lambda: chain(cache="gs://bucket/answers"), "gs://bucket"),
+    (lambda: chain(cache="nosuch://b/answers"), "cache=.nosuch://b"),
     (lambda: chain(cache="a", validation_split=0.5), "validation_split=0.5"),
     (lambda: chain(examples(0), Y, cache="a"), "in a tf.data.Dataset already"),
     (lambda: chain(X, None, sample_weight=Y, cache="a"), "need labels"),
