@@ -35,7 +35,7 @@ test-times: .venv/test.stamp
 test-torch: .venv/torch.stamp
 	$(ON_TORCH) -m "core and not slow and not alike" tests
 
-## Labelling on Apache Beam and Ray, in an environment of their own: they want other versions.
+## Labelling on Apache Beam and Ray and into an object store, in an environment of their own: they want other versions.
 scale: .venv/scale.stamp
 	.venv/scale/bin/python -m pytest -m scale --durations 10 tests/scale
 
@@ -108,7 +108,7 @@ dist: .venv/dist.stamp
 	touch $@
 
 .venv/scale.stamp: setup.cfg constraints-scale.txt | .venv/scale/bin/python
-	.venv/scale/bin/pip install -q -c constraints-scale.txt -e ".[beam,ray]" pytest
+	.venv/scale/bin/pip install -q -c constraints-scale.txt -e ".[beam,ray]" "moto[server]" pytest s3fs
 	touch $@
 
 .venv/scale/bin/python:
