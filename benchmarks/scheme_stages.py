@@ -315,7 +315,8 @@ def main(arguments=None):
         f"with Adam and cosine decay, a classifier alone at {settings.head_rate:g}. KD: alpha "
         f"{settings.alpha:g}. The last epoch's weights. Rate and T chosen by macro F1 on the "
         f"validation data with the first seed, {settings.candidates} candidates a row; mean ± "
-        f"standard deviation over seeds {settings.seeds}.\n\n{table}\n\nThe candidates:\n\n{tried}\n",
+        f"standard deviation over seeds {settings.seeds}.\n\n{table}\n\n"
+        f"The candidates:\n\n{tried}\n",
         flush=True,
     )
     print(
