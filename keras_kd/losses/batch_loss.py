@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -25,11 +26,12 @@ class BatchLoss(DistillationLoss):
     On JAX, under `keras.distribution`, a formula sees the whole batch in any case.
 
     Args:
-        gather: Whether the samples of all replicas are compared. Defaults to False.
+        gather: Whether the samples of all replicas are compared. None (the default) is False, with
+            a warning where there are several.
         **kwargs: As in `DistillationLoss`.
 
     Raises:
-        ValueError: If `gather` is no bool.
+        ValueError: If `gather` is neither None nor a bool.
 
     Example:
 
@@ -45,17 +47,24 @@ class BatchLoss(DistillationLoss):
 
     least_batch = 2
 
-    def __init__(self, *, gather: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.gather = check_flag("gather", gather)
+    def __init__(self, *args: Any, gather: bool | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.gather = check_flag("gather", gather, or_none=True)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "gather": self.gather}
 
     def _values(self, teacher_value, student_value, asked):
-        replicas = AllReplicas() if self.gather else None
-        if replicas is None or not replicas.are_several:
+        replicas = AllReplicas()
+        if replicas.are_several and self.gather is None:
+            warnings.warn(
+                f"{self.name} compares the samples of a batch with each other, and each replica "
+                "those that it has alone: another training than that of one device. Give "
+                "gather=True to compare the samples of all, or gather=False to keep it so.",
+                stacklevel=2,
+            )
+        if not (replicas.are_several and self.gather):
             return super()._values(teacher_value, student_value, asked)
         of_samples = {name: asked[name] for name in _OF_SAMPLES if asked.get(name) is not None}
         both = (teacher_value, student_value)

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_kd.checks import check_number
+from keras_kd.losses.batch_loss import BatchLoss
 from keras_kd.losses.formula.to_rank import to_rank
 from keras_kd.losses.formula.unit_norm import unit_norm
 from keras_kd.losses.temperature_loss import TemperatureLoss
@@ -15,7 +16,7 @@ from keras_kd.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_kd")
-class DISTLoss(TemperatureLoss):
+class DISTLoss(BatchLoss, TemperatureLoss):
     """One minus the correlation of predictions: over the classes, and over the batch.
 
     ```
@@ -38,7 +39,8 @@ class DISTLoss(TemperatureLoss):
         gamma: Weight of the intra-class part. Defaults to 1.
         weight: Defaults to 2, published beside a weight 1 of the labels: `alpha=0.5` in the
             Distiller keeps their ratio, the default of 0.1 gives the loss 9 times as much.
-        **kwargs: As in `KDLoss`.
+        **kwargs: `gather` (correlate over the samples of all replicas: as in `BatchLoss`), and what
+            `KDLoss` takes.
 
     Call arguments: logits of shape `(B, ..., C)` from teacher and student; tokens and pixels count
     as samples, those that `mask` leaves out do not; one value a sample, `(B,)`.
@@ -57,6 +59,7 @@ class DISTLoss(TemperatureLoss):
     Reference: Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022.
     """
 
+    least_batch = 1
     takes_masked_classes = False
 
     def __init__(

@@ -37,6 +37,11 @@ def test_without_gathering_it_is_another_training(told):
     assert told["apart"][0] > 0.1
 
 
+def test_who_has_not_chosen_is_warned(told):
+    names = ["cc", "crd", "dist", "pkt", "rkd", "sp"]
+    assert told["warned"] == [f"{name}_loss" for name in names]
+
+
 def test_what_crd_remembers_is_the_same_on_each_replica(told):
     assert told["copies"] == [2, 2]
     assert told["between_copies"] == 0.0

@@ -6,6 +6,7 @@ Prints one line of JSON: how far trainings on two replicas ended from that on on
 import contextlib
 import json
 import os
+import warnings
 
 if __name__ == "__main__":
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -34,6 +35,15 @@ def memories(model):
     return [[np.asarray(part) for part in getattr(v.value, "values", [v.value])] for v in found]
 
 
+def warned():
+    """The losses that say that they compare within a replica."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        trained(relational())
+    words = " compares the samples of a batch with each other, and each replica"
+    return sorted({str(w.message).split(words)[0] for w in found if words in str(w.message)})
+
+
 def main():
     device = tf.config.list_physical_devices("CPU")[0]
     two = [tf.config.LogicalDeviceConfiguration()] * 2
@@ -55,6 +65,8 @@ def main():
     copies = runs["gathered"][2]
     told["copies"] = [len(values) for values in copies]
     told["between_copies"] = max(float(np.abs(a - b).max()) for a, b in copies)
+    with strategy.scope():
+        told["warned"] = warned()
     print(json.dumps(told))
 
 

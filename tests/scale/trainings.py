@@ -32,6 +32,7 @@ def relational(**settings):
         losses.CCLoss(weight=10.0, dim=8, **VECTORS, **settings),
         losses.PKTLoss(weight=100.0, **VECTORS, **settings),
         losses.CRDLoss(SAMPLES, negatives=8, dim=8, weight=0.1, **VECTORS, **settings),
+        losses.DISTLoss(2.0, weight=0.3, layers={"scores": "scores"}, **settings),
     ]
 
 
