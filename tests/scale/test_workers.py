@@ -20,7 +20,7 @@ pytestmark = [
 
 SCRIPT = Path(__file__).parent / "train_in_workers.py"
 SECONDS = 600
-WAYS = ["trained", "resumed", "cached", "own_share"]
+WAYS = ["trained", "resumed", "backed_up", "cached", "own_share"]
 
 
 def free_addresses(count):

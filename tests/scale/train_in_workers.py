@@ -46,6 +46,20 @@ def resumed(file):
     return model, {name: first[name] + second[name] for name in first}
 
 
+def backed_up(folder):
+    """A training that ends after its first epoch, and one that finds it in the folder."""
+    stop = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(ended, "stop_training", epoch == 0)
+    )
+    first = keras.callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+    ended = distiller(net(8, 1), [hint()])
+    history = fitted(ended, batches(), callbacks=[first, stop])
+    model = distiller(net(8, 1), [hint()])
+    second = fitted(model, batches(), callbacks=[keras.callbacks.BackupAndRestore(folder)])
+    assert len(second["loss"]) == 1, second
+    return model, {name: history[name] + second[name] for name in history}
+
+
 def cached(data):
     model = distiller(None, [hint()])
     return model, fitted(model, data)
@@ -105,6 +119,7 @@ if __name__ == "__main__":
         ways = {
             "trained": trained(),
             "resumed": resumed(folder / f"half_{process}.keras"),
+            "backed_up": backed_up(folder / f"backup_{process}"),
             "cached": cached(whole),
             "own_share": cached(whole if process < 0 else own_share(answers, process)),
         }

@@ -53,10 +53,10 @@ def schedules():
     ]
 
 
-def fitted(model, *data, first=0, epochs=EPOCHS, **settings):
+def fitted(model, *data, first=0, epochs=EPOCHS, callbacks=(), **settings):
     """The history of a `fit` in the data's order."""
     told = {"shuffle": False, "verbose": 0, "initial_epoch": first, **settings}
-    return model.fit(*data, epochs=epochs, callbacks=schedules(), **told).history
+    return model.fit(*data, epochs=epochs, callbacks=[*schedules(), *callbacks], **told).history
 
 
 def numbers(model):
