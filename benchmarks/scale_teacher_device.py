@@ -1,7 +1,7 @@
 """A teacher on a device of its own, beside one that shares the student's: JAX, two CPU devices.
 
-    KERAS_BACKEND=jax python benchmarks/scale_teacher_device.py          # a section of scale.md
-    KERAS_BACKEND=jax python benchmarks/scale_teacher_device.py --small  # seconds
+    python benchmarks/scale_teacher_device.py          # a section of scale.md
+    python benchmarks/scale_teacher_device.py --small  # seconds
 
 Three ways to spend two devices on a step of teacher T and student S. Shared: one device does T + S,
 the other nothing. Ahead: one answers the next batch while the other trains on this one, max(T, S).
@@ -17,7 +17,7 @@ import time
 
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
 os.environ["XLA_FLAGS"] += " --xla_cpu_multi_thread_eigen=false"
-os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ["KERAS_BACKEND"] = "jax"
 
 import jax
 import numpy as np
