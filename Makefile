@@ -35,9 +35,12 @@ test-times: .venv/test.stamp
 test-torch: .venv/torch.stamp
 	$(ON_TORCH) -m "core and not slow and not alike" tests
 
-## Labelling on Apache Beam and Ray and into an object store, in an environment of their own: they want other versions.
-scale: .venv/scale.stamp
+## Labelling on Apache Beam and Ray and into an object store, in an environment of their own (they want other versions);
+## then trainings on several devices and in two processes.
+scale: .venv/scale.stamp .venv/test.stamp
 	.venv/scale/bin/python -m pytest -m scale --durations 10 tests/scale
+	$(BIN)/python -m pytest -m slow --durations 10 tests/scale
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m slow --durations 10 tests/scale
 
 ## The site, in docs/_build/html: broken links and missing names are errors.
 docs: .venv/docs.stamp
