@@ -44,7 +44,7 @@ class Settings:
     """
 
     recipe: str = "short"
-    epochs: int = 20
+    epochs: int = 10
     batch_size: int = 128
     rate: float = 0.05
     cosine: bool = True

@@ -1,6 +1,6 @@
 """Nets that learn from each other, and one that learns from itself, beside alone and KD.
 
-    python benchmarks/scheme_together.py --data-dir DIR --teacher FILE.keras   # some hours, 2 cores
+    python benchmarks/scheme_together.py --data-dir DIR --teacher FILE.keras   # two hours, 2 cores
     python benchmarks/scheme_together.py --small                               # a minute, on digits
 
 Deep mutual learning of two ResNet-8, and one ResNet-8 with exits (be your own teacher), on
@@ -34,7 +34,8 @@ EXITS = ("stage1", "stage2")
 class Settings:
     """How much of everything."""
 
-    epochs: int = 12
+    examples: int = 10_000
+    epochs: int = 20
     batch_size: int = 64
     rates: tuple = (1e-3, 4e-3)
     temperatures: tuple = (1.0, 3.0)
@@ -61,6 +62,7 @@ class Together:
         self.settings, self.bench = settings, TaskBench(SCRIPT, settings, options)
         self.shape = data.image_shape
         self.splits = {name: data.arrays(name) for name in ("train", "validation", "test")}
+        self.splits["train"] = tuple(each[: settings.examples] for each in self.splits["train"])
         self._file = options.teacher
 
     @functools.cached_property
