@@ -1,4 +1,9 @@
-"""What the scripts behind `tasks.md` share: options, kept trainings, and their table."""
+"""What the scripts behind `tasks.md` share: options, kept trainings, and their table.
+
+    python benchmarks/task_bench.py SCRIPT   # puts the figures that SCRIPT has kept into begun.json
+
+A table that was begun goes on from there on another machine: its figures come with the repository.
+"""
 
 import argparse
 import dataclasses
@@ -14,11 +19,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from setup_lines import setup_lines
+from setup_lines import cpu_model, setup_lines
 
 from keras_kd.evaluation.run_report import markdown_table
 
 keras.config.disable_interactive_logging()
+BEGUN = Path(__file__).with_name("begun.json")  # figures of tables that are not whole yet
 
 
 class TaskBench:
@@ -37,6 +43,7 @@ class TaskBench:
         self.script, self.settings, self._only = script, settings, options.only
         self.folder = options.cache.expanduser() / Path(script).stem
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._elsewhere = set()
         kept = {**dataclasses.asdict(settings), "seeds": None}
         text = json.dumps(kept, sort_keys=True, default=str)
         self._key = hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -64,6 +71,10 @@ class TaskBench:
             train: Takes the seed, trains, and returns a dict of numbers.
         """
         file = self.file(f"{row}-seed-{seed}", ".json")
+        begun = json.loads(BEGUN.read_text()).get(f"{self.folder.name}/{file.stem}")
+        if begun is not None and not file.exists():
+            file.write_text(json.dumps(begun))
+            self._elsewhere.add(begun["machine"])
         if not file.exists():
             keras.utils.set_random_seed(seed)
             start = time.perf_counter()
@@ -93,8 +104,19 @@ class TaskBench:
 
     def print_setup(self):
         """Says on what the figures were made, at the end of a section."""
+        for machine in sorted(self._elsewhere):
+            print(f"- begun on: {machine}")
         only = f" --only {self._only}" if self._only else ""
         print("\n".join([*setup_lines(f"{self.script}{only}"), ""]), flush=True)
+
+
+def keep_begun(folder):
+    """Puts a script's figures into `begun.json`, beside those of others."""
+    begun = json.loads(BEGUN.read_text())
+    for file in folder.glob("*.json"):
+        figures = {"machine": cpu_model(), **json.loads(file.read_text())}
+        begun[f"{folder.name}/{file.stem}"] = figures
+    BEGUN.write_text(json.dumps(dict(sorted(begun.items())), indent=1) + "\n")
 
 
 def mean_and_sd(values):
@@ -127,3 +149,7 @@ def task_options(description, arguments=None, extend=None):
     if extend:
         extend(parser)
     return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    keep_begun(Path("~/.cache/keras_kd/tasks").expanduser() / Path(sys.argv[1]).stem)
