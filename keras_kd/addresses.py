@@ -6,6 +6,9 @@ from typing import Any
 
 from keras_kd.checks import is_remote, local_path
 
+_NO_HOSTS = ("file", "local")
+_HOSTS_OR_NONE = ("hdfs", "arrow_hdfs", "webhdfs")
+
 
 def path_or_address(name: str, path: str | os.PathLike) -> pathlib.Path | str:
     """Returns the path, or an address as text, or says why it is neither.
@@ -19,10 +22,23 @@ def path_or_address(name: str, path: str | os.PathLike) -> pathlib.Path | str:
     """
     if not isinstance(path, str | os.PathLike) or not is_remote(path):
         return local_path(name, path)
-    text = os.fspath(path)
-    address = text if "://" in text else text.replace(":/", "://", 1)  # of a `pathlib.Path`
+    address = _whole(name, os.fspath(path))
     file_system(name, address)
     return address
+
+
+def _whole(name, text):
+    """Returns an address in one form; a `pathlib.Path` of one has lost a slash."""
+    kind, _, rest = text.partition(":")
+    if "::" in text or (not rest.startswith("//") and kind in _HOSTS_OR_NONE):
+        raise ValueError(
+            f"`{name}` must be an address of one store, with all its slashes: text such as "
+            f"'{kind}:///folder'. Received: {name}={text!r}"
+        )
+    if not rest.startswith("//"):
+        rest = rest.replace("\\", "/")
+        rest = f"//{rest}" if kind in _NO_HOSTS else f"/{rest}"
+    return f"{kind}:{rest.rstrip('/')}"
 
 
 def file_system(name: str, url: str) -> tuple[Any, str]:
@@ -35,6 +51,7 @@ def file_system(name: str, url: str) -> tuple[Any, str]:
     Raises:
         ImportError: If a package is missing that this kind of address needs.
         ValueError: If there is no such kind of address, or its file system does not take it.
+        OSError: If the store cannot be reached.
     """
     try:
         import fsspec
@@ -50,14 +67,22 @@ def file_system(name: str, url: str) -> tuple[Any, str]:
             f"{name}={url!r}. Available: {sorted(known)}"
         )
     try:
-        # What other machines wrote meanwhile is looked for anew.
-        return fsspec.core.url_to_fs(url, use_listings_cache=False)
+        try:
+            # What other machines wrote meanwhile is looked for anew.
+            return fsspec.core.url_to_fs(url, use_listings_cache=False)
+        except TypeError:  # it hands all options to what connects
+            return fsspec.core.url_to_fs(url)
     except ImportError as error:
         raise ImportError(
             f"Another package reads addresses of this kind. {error}. Received: {name}={url!r}"
         ) from error
-    except Exception as error:  # whatever a file system says of an address
+    except (TypeError, ValueError) as error:
         raise ValueError(
             f"`{name}` is no address that its file system takes. Received: {name}={url!r} "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    except Exception as error:  # some connect here, and raise what they like
+        raise OSError(
+            f"The store could not be reached. Received: {name}={url!r} "
             f"({type(error).__name__}: {error})"
         ) from error

@@ -107,7 +107,7 @@ def is_remote(path: str | os.PathLike) -> bool:
     return _REMOTE.match(os.fspath(path)) is not None
 
 
-_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters at least: "C:/" is a drive
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:[/:\\]")  # two letters at least: "C:/" is a drive
 
 
 def local_path(name: str, path: str | os.PathLike) -> pathlib.Path:

@@ -37,10 +37,14 @@ class Filling:
         self.size, self.block = header["shard_examples"], header["block_examples"]
         self.batch_size = batch_size
         self.sealed_examples = self.sealed_bytes = 0
+        self._passed_by = []
         self.check_length(source.total)
 
-    def label(self, worker=0, workers=1):
-        """Labels the missing shards whose turn it is, one view after the other."""
+    def label(self, worker=0, workers=1) -> bool:
+        """Labels the missing shards whose turn it is, one view after the other.
+
+        Returns whether there were any, and so all data were read and compared.
+        """
         for view in range(self.source.views):
             if self._is_missing(view, worker, workers):
                 of = f", view {view + 1} of {self.source.views}" if self.source.views > 1 else ""
@@ -52,6 +56,13 @@ class Filling:
                     total=self.source.length,
                     turn=(worker, workers),
                 )
+        return bool(self._passed_by)
+
+    def confirm(self):
+        """Compares what was read here with the seals that count now, another process' or ours."""
+        for passing, shard in self._passed_by:
+            shard.seal = self.shards.seal(passing.view, shard.number)
+            passing.compare(shard)
 
     def label_range(self, first, last):
         """Labels what is missing of the shards from `first` to before `last`, which `source` holds.
@@ -151,6 +162,10 @@ class Filling:
         elif whole:
             self.check_length(position)
 
+    def note(self, passing, shard):
+        """Notes that the data of a shard were read, in a pass."""
+        self._passed_by.append((passing, shard))
+
     def is_to_write(self, view, number, turn):
         """Returns whether a shard is missing and belongs to the worker whose turn it is."""
         mine = turn is not None and number % turn[1] == turn[0]
@@ -199,20 +214,21 @@ class _Pass:
         if shard is None:
             return
         try:
-            self._compare(shard)
+            self.compare(shard)
+            self.filling.note(self, shard)
             if shard.writer is not None:
                 with writing(self.filling.shards.folder):
                     content = shard.digest.hexdigest()
                     seal = shard.writer.close(content=content, **shard.seen_digests())
                 shard.seal = seal  # another process' if that was faster
-                self._compare(shard)
+                self.compare(shard)
                 if shard.writer.sealed:
                     self.filling.sealed_examples += seal["examples"]
                     self.filling.sealed_bytes += seal["bytes"]
         finally:
             self._leave(shard)
 
-    def _compare(self, shard):
+    def compare(self, shard):
         """Raises if what passed by is not what was sealed."""
         if shard.seal is None:
             return
@@ -236,6 +252,7 @@ class _Pass:
     def _leave(shard):
         if shard is not None and shard.writer is not None:
             shard.writer.abandon()
+            shard.writer = None
 
     def _open(self, number):
         filling, shards, writer = self.filling, self.filling.shards, None

@@ -70,11 +70,10 @@ def check_seal(found, file, number):
     whole = isinstance(found, dict) and all(
         _is_whole(found.get(name), 1, 2**62) for name in ("examples", "bytes")
     )
-    texts = (found.get(name) for name in ("content", "checksum")) if whole else ()
+    texts = {"content": "[0-9a-f]+", "checksum": "[0-9a-f]{64}"}  # which names a copy of the file
     if whole and "file" in found:  # the name that its writer gave it
-        name = f"shard-{number:05}-[0-9a-f]{{32}}[.]tfrecord"
-        whole = isinstance(found["file"], str) and re.fullmatch(name, found["file"])
-    if not whole or not all(isinstance(text, str) for text in texts):
+        texts["file"] = f"shard-{number:05}-[0-9a-f]{{32}}[.]tfrecord"
+    if not whole or not all(_is_text(found.get(name), like) for name, like in texts.items()):
         raise OSError(
             "The seal of a shard must tell its examples, bytes and content. Received: "
             f"'{file}'. Delete it and its shard: `label` then labels these examples again"
@@ -169,6 +168,10 @@ def _is_component(found):
         and found["read_as"] in ("float32", "int32", "bool")
         and isinstance(found["probabilities"], bool)
     )
+
+
+def _is_text(found, like):
+    return isinstance(found, str) and re.fullmatch(like, found) is not None
 
 
 def _is_size(found):

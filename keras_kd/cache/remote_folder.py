@@ -1,9 +1,11 @@
 """Where a cache's files are: a folder behind an address, such as `gs://bucket/folder`."""
 
+import atexit
 import contextlib
-import functools
 import os
+import shutil
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,8 @@ from keras_kd.cache.fingerprints import file_digest
 
 # Object stores: a file is there from the moment that it was sent whole.
 _WHOLE_WHEN_CLOSED = {"abfs", "abfss", "az", "gcs", "gs", "s3", "s3a"}
+_COPIES: dict[tuple[str, int], Path] = {}
+_ALONE = threading.Lock()
 
 
 class RemoteFolder:
@@ -35,7 +39,7 @@ class RemoteFolder:
         self.url = url
         self._files, root = file_system("path", url)
         self._root = root.rstrip("/")
-        self._own = None
+        self._own, self._writers, self._alone = None, 0, threading.Lock()
 
     def __str__(self):
         return self.url
@@ -71,17 +75,22 @@ class RemoteFolder:
 
     @contextlib.contextmanager
     def written(self) -> Iterator[None]:
-        """Within it, files can be written."""
-        with tempfile.TemporaryDirectory(prefix="keras_kd-") as own:
-            self._own = Path(own)
-            try:
-                yield
-            finally:
-                self._own = None
+        """Within it, files can be written, by several threads too."""
+        with self._alone:
+            self._writers += 1
+            self._own = self._own or tempfile.TemporaryDirectory(prefix="keras_kd-")
+        try:
+            yield
+        finally:
+            with self._alone:
+                self._writers -= 1
+                if not self._writers:
+                    self._own.cleanup()
+                    self._own = None
 
     def unfinished(self) -> Path:
         """Returns where to write a file that is not whole yet."""
-        return self._own / uuid.uuid4().hex
+        return Path(self._own.name) / uuid.uuid4().hex
 
     def put(self, unfinished: Path, name: str):
         """Makes a file that is whole visible under its name, in one step."""
@@ -124,16 +133,21 @@ class RemoteFolder:
             raise
         except Exception as error:
             raise OSError(
-                f"The address could not be {done}: it must be one that this process has the right "
-                f"to read and write. Received: '{self.url}' ({type(error).__name__}: {error})"
+                f"The store could not be {done}. Received: '{self.url}' "
+                f"({type(error).__name__}: {error})"
             ) from error
-
-
-@functools.cache
-def _held(url):
-    return tempfile.TemporaryDirectory(prefix="keras_kd-")
 
 
 def _copies(url):
     """Returns this process' folder of copies: data sets that were given out read from it."""
-    return Path(_held(url).name)
+    place = (url, os.getpid())  # a process that was forked has its own
+    with _ALONE:
+        if place not in _COPIES:
+            _COPIES[place] = Path(tempfile.mkdtemp(prefix="keras_kd-"))
+            atexit.register(_remove, _COPIES[place], os.getpid())
+        return _COPIES[place]
+
+
+def _remove(folder, process):
+    if process == os.getpid():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -65,6 +65,7 @@ class ShardWriter:
             known = shards.seal(*self._of)
             if known is not None:
                 return known
+            shards.confirm()
             name = shards.name(*self._of, seal)
             folder.put(self.unfinished, name)
             if folder.size(name) != seal["bytes"]:

@@ -37,6 +37,10 @@ class Shards:
 
     def __init__(self, path):
         self.folder = LocalFolder(path) if isinstance(path, Path) else RemoteFolder(path)
+        self._cache, self._began, self._sealed = None, None, {}
+
+    def look_anew(self):
+        """Forgets what was seen of the files: others may have removed some."""
         self._cache, self._sealed = None, {}
 
     @property
@@ -72,7 +76,22 @@ class Shards:
         Where nothing is locked, two that begin the same cache give it the same number.
         """
         number = _digest(header)[:32] if self.folder.is_remote else uuid.uuid4().hex
-        self.write_json("cache.json", {**header, "cache": number})
+        with writing(self.folder):
+            self.write_json("cache.json", {**header, "cache": number})
+
+    def belong_to(self, header: dict):
+        """Notes of which cache the shards are, by the header that was compared."""
+        self._cache = self._began = _digest(header)
+
+    def confirm(self):
+        """Raises an OSError if another cache was begun in the same place meanwhile."""
+        header = self.header
+        if header is None or _digest(header) != self._began:
+            raise OSError(
+                "Another cache was begun in the same place at the same time: choose one of the "
+                "two, remove what is there, and label the other elsewhere. Received: "
+                f"'{self.folder}'"
+            )
 
     def place(self, view: int, number: int) -> dict:
         """Returns which shard of which cache a seal must say that it is of."""
@@ -88,16 +107,16 @@ class Shards:
 
     def end(self, examples: int):
         """Notes how many examples there are."""
-        self.write_json("examples.json", {"examples": examples})
+        with writing(self.folder):
+            self.write_json("examples.json", {"examples": examples})
 
     def write_json(self, name: str, content):
         """Writes a file with its checksum."""
-        with writing(self.folder):
-            unfinished = self.folder.unfinished()
-            unfinished.write_text(
-                json.dumps({"content": content, "checksum": _digest(content)}, indent=1)
-            )
-            self.folder.put(unfinished, name)
+        unfinished = self.folder.unfinished()
+        unfinished.write_text(
+            json.dumps({"content": content, "checksum": _digest(content)}, indent=1)
+        )
+        self.folder.put(unfinished, name)
 
     def place_of(self, name: str) -> str:
         """Returns a file's path or address, for messages."""
@@ -169,7 +188,8 @@ class Shards:
 
     def agree(self, parts: dict):
         """Notes what the workers must agree about."""
-        self.write_json("parts.json", parts)
+        with writing(self.folder):
+            self.write_json("parts.json", parts)
 
     def missing(self, views: int, size: int) -> Iterator[tuple[int, int]]:
         """Yields view and number of each shard that is not there, where the length is known."""

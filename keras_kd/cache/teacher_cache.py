@@ -124,12 +124,14 @@ class TeacherCache:
     @property
     def complete(self) -> bool:
         """Whether every example of the data set that was begun is labelled."""
+        self._shards.look_anew()
         header = self._shards.header
         return header is not None and not self._is_missing(header)
 
     def missing_parts(self, count: int) -> list[int]:
         """Returns which of `count` parts `label_part` has not finished, all before it has begun."""
         count = check_whole_number("count", count, least=1)
+        self._shards.look_anew()
         return missing_parts(self._shards, self._shards.header, count)
 
     def estimate(
@@ -189,6 +191,7 @@ class TeacherCache:
             OSError: If a file is damaged.
         """
         view = check_whole_number("view", view, least=0)
+        self._shards.look_anew()
         header = self._shards.header
         if header is None or self._is_missing(header):
             raise ValueError(
@@ -247,14 +250,15 @@ class TeacherCache:
         if self._is_missing(header):
             self._need_teacher()
             with self._shards.written("label", wait):
-                passed = self._is_missing(header)  # not if the process that was waited for did all
-                filling.label()
+                passed = filling.label()  # not if the process that was waited for did all
             self._report()
         else:
             passed = False
         if not passed:
             filling.check(whole=check == "all")
-        self._check_files(header)
+        for view in range(header["settings"]["views"]):
+            self._shards.check(view, header["shard_examples"])
+        filling.confirm()
         return replay(self._shards, source, header, components_of(header))
 
     def label_shard(
@@ -342,6 +346,7 @@ class TeacherCache:
         if wait is not None:
             check_number("wait", wait, least=0.0)
         check_runs_alone(self.teacher)  # a strategy's scope may have been entered since
+        self._shards.look_anew()
         wanted = identity(self.settings, self.teacher, source)
         if self._shards.header is None:
             self._need_teacher()
@@ -350,6 +355,7 @@ class TeacherCache:
                     self._shards.begin(new_header(wanted, self._labeller, source, batch_size))
         header = self._shards.header
         compare(header, wanted, self.path)
+        self._shards.belong_to(header)
         if self._labeller is not None:
             self._labeller.recall(header)
             compare_answers(self._shards, header, self._labeller, source)
@@ -384,10 +390,6 @@ class TeacherCache:
                 f"the path of a complete cache. Received: teacher=None, path='{self.path}'"
                 f"{what_is_missing(self._shards, self._shards.header)}"
             )
-
-    def _check_files(self, header):
-        for view in range(header["settings"]["views"]):
-            self._shards.check(view, header["shard_examples"])
 
     def _report(self):
         if keras.config.is_interactive_logging_enabled():

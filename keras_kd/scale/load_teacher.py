@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,11 @@ def load_teacher(source: Path | str | Callable[[], Any]) -> Any:
     """
     if isinstance(source, str):
         with tempfile.TemporaryDirectory() as folder:
-            return _load(_fetched(source, Path(folder)))
+            try:
+                return _load(_fetched(source, Path(folder)))
+            except Exception as error:
+                error.add_note(f"The teacher was fetched from '{source}'.")
+                raise
     if not isinstance(source, Path):
         made = source()
         if not callable(made):
@@ -76,10 +81,20 @@ def _load(source):
 def _fetched(url, folder):
     """Returns a copy of a file, or of a folder with all that is in it."""
     files, path = file_system("teacher", url)
-    copy = folder / path.rstrip("/").rpartition("/")[-1]
+    copy = folder / path.rpartition("/")[-1]
     try:
-        is_folder = files.isdir(path)
-        files.get(path.rstrip("/") + "/" if is_folder else path, str(copy), recursive=is_folder)
+        if files.isfile(path):
+            wanted = {path: copy}
+            if files.isfile(f"{path}.data"):  # weights that an .onnx file has beside it
+                wanted[f"{path}.data"] = copy.with_name(f"{copy.name}.data")
+        else:
+            parts = [part for part in files.find(path) if not part.endswith("/")]
+            wanted = {part: copy / posixpath.relpath(part, path) for part in parts}
+        if not wanted:
+            raise FileNotFoundError(url)
+        for part, target in wanted.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(part, str(target))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no such teacher. Received: teacher='{url}'") from error
     except Exception as error:  # whatever a store raises

@@ -1,12 +1,14 @@
 """Caches behind addresses: nothing is locked, and what counts is whole."""
 
+import concurrent.futures
 import hashlib
 import json
 import re
 import sys
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import fsspec
+import keras
 import numpy as np
 import pytest
 from caching import Lines, answers_are_read_from_files, assert_labelled, numbers
@@ -25,7 +27,7 @@ def stores(monkeypatch):
     monkeypatch.setattr("keras_kd.cache.identity._SHARD_EXAMPLES", 16)
     monkeypatch.setattr("keras_kd.cache.identity._BLOCK_EXAMPLES", 4)
     empty_store()
-    remote_folder._held.cache_clear()
+    remote_folder._COPIES.clear()
     yield
     empty_store()
 
@@ -53,8 +55,32 @@ def test_label_answers_and_resume(address, monkeypatch):
     assert teacher.asked == 4  # a block, to know it again
 
 
-def test_a_path_of_an_address_is_one():
-    assert cache_at(Path("memory://b/says")).path == "memory://b/says"
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        (Path("memory://b/says"), "memory://b/says"),
+        ("memory://b/says/", "memory://b/says"),
+        (Path("file:///tmp/says"), "file:///tmp/says"),
+        (PureWindowsPath("memory://b/says"), "memory://b/says"),
+    ],
+)
+def test_a_path_of_an_address_is_one(given, address):
+    assert TeacherCache(given, None).path == address
+
+
+@pytest.mark.parametrize("given", ["simplecache::memory://b/says", "hdfs:/data/says"])
+def test_an_address_that_may_mean_another_place_is_refused(given):
+    with pytest.raises(ValueError, match="one store, with all its slashes"):
+        TeacherCache(given, None)
+
+
+def test_a_store_that_is_not_there_may_be_tried_again(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ConnectionError("not yet")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(OSError, match=r"could not be reached.*memory://b/says.*not yet"):
+        TeacherCache("memory://b/says", None)
 
 
 def test_what_is_copied_from_a_store_is_a_folder(address, tmp_path):
@@ -158,6 +184,87 @@ def test_whatever_request_fails_the_next_run_goes_on(fault):
     assert silent == 0
 
 
+def label_and_meet(monkeypatch, own, other, request_name, path_ends):
+    """What one `label` raises or gives, where another one does all in the midst of it."""
+    as_another_begins(monkeypatch, request_name, path_ends, other)
+    try:
+        return own()
+    finally:
+        Faulty.plan = staticmethod(lambda request, path: None)
+
+
+@pytest.mark.parametrize("moment", [("mv", "cache.json"), ("cat", "examples.json")])
+def test_two_teachers_that_begin_at_once_are_not_mixed(monkeypatch, moment):
+    teachers = [keras.Sequential([keras.Input((1,)), keras.layers.Dense(3)]) for _ in range(2)]
+
+    def label(teacher):
+        return lambda: cache_at("faulty://b/says", teacher, dtype="float32").label(X)
+
+    words = r"Another cache was begun|another teacher|where another one belongs"
+    with pytest.raises((OSError, ValueError), match=words) as refused:
+        label_and_meet(monkeypatch, *map(label, teachers), *moment)
+    if "where another one belongs" in str(refused.value):  # nobody has a cache, and is told so
+        return
+    (right,) = [t for t in teachers if begun_by("faulty://b/says", t)]
+    found = TeacherCache("faulty://b/says", None, dtype="float32").answers()["teacher_outputs"]
+    np.testing.assert_allclose(found, right.predict(X, verbose=0), atol=1e-4)
+
+
+def begun_by(address, teacher):
+    try:
+        cache_at(address, teacher, dtype="float32").label(X)
+    except ValueError as error:
+        assert "another teacher" in str(error)
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ("mv", "shard-00002.json"),
+        ("mv", "shard-00006.json"),
+        ("cat", "shard-00006.json"),
+        ("get", ".tfrecord"),
+    ],
+)
+def test_two_data_sets_that_meet_are_not_mixed(monkeypatch, moment):
+    other = X.copy()
+    other[50:] += 0.5  # beyond what is looked at first
+
+    def label(x):
+        return lambda: cache_at("faulty://b/says", dtype="float32").label(x)
+
+    try:
+        labelled = label_and_meet(monkeypatch, label(X), label(other), *moment)
+    except (OSError, ValueError) as error:
+        assert "not the one that was labelled" in str(error)
+    else:
+        assert_labelled(labelled, X)
+
+
+def test_what_was_removed_is_labelled_again_by_the_same_cache(address):
+    cache = cache_at(address, dtype="float32")
+    cache.label(X)
+    files, root = fsspec.url_to_fs(address)
+    for name in files.find(root):
+        if "shard-00003" in name:
+            files.rm_file(name)
+    assert not cache.complete
+    assert cache.missing_parts(7) == [3]
+    assert_labelled(cache.label(X), X)
+    files.rm(root, recursive=True)
+    assert_labelled(cache.label(X), X)
+    assert TeacherCache(address, None).missing_parts(7) == []
+
+
+def test_threads_share_a_cache_and_its_copies(address):
+    cache = cache_at(address, dtype="float32")
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        for labelled in [pool.submit(cache.label, X) for _ in range(3)]:
+            assert_labelled(labelled.result(), X)
+
+
 @pytest.mark.parametrize("content", [b"", b"other"])
 def test_a_shard_that_has_changed_is_found(content):
     cache_at("faulty://b/says").label(X)
@@ -167,16 +274,19 @@ def test_a_shard_that_has_changed_is_found(content):
     with pytest.raises(OSError, match=rf"damaged: {len(whole)} bytes expected.*{len(content)} byt"):
         cache_at("faulty://b/says").label(X)
     Faulty(skip_instance_cache=True).pipe_file(name, whole[:-1] + b"\0")
-    remote_folder._held.cache_clear()  # as another process, which has no copy yet
+    remote_folder._COPIES.clear()  # as another process, which has no copy yet
     with pytest.raises(OSError, match="damaged: checksum"):
         cache_at("faulty://b/says").label(X)
 
 
-def test_a_name_that_leads_elsewhere_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "forged", [{"file": "../../elsewhere"}, {"checksum": "/tmp/elsewhere"}, {"content": 3}]
+)
+def test_a_name_that_leads_elsewhere_is_refused(tmp_path, forged):
     address = f"file://{tmp_path}/says"
     cache_at(address).label(X)
     seal = tmp_path / "says" / "view-000" / "shard-00003.json"
-    content = json.loads(seal.read_text())["content"] | {"file": "../../elsewhere"}
+    content = json.loads(seal.read_text())["content"] | forged
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     seal.write_text(json.dumps({"content": content, "checksum": digest}))
     with pytest.raises(OSError, match=r"seal of a shard must tell"):

@@ -110,7 +110,7 @@ def test_what_may_go_well_another_time_ends_with_status_one(
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("keras_kd.cache.shards.ShardWriter._write_block", full)
+        patch.setattr("keras_kd.cache.shard_writer.ShardWriter._write_block", full)
         assert main(options(tmp_path)) == 1
     said = capsys.readouterr().err
     assert "complete shards stay" in said
