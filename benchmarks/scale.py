@@ -79,7 +79,7 @@ def main():
     keras.config.disable_interactive_logging()
     start = _start()
     seal, look = _file(settings.files)
-    print("# Labelling on many machines\n\n`benchmarks/scale.py` prints this page.\n")
+    print("# Labelling on many machines\n\n`benchmarks/scale.py` prints this part.\n")
     print(
         f"A teacher that sleeps {SLEEP * 1000:.0f} ms for {BATCH} examples stands for one on a "
         f"device of its own. Mean ± standard deviation of {settings.repeats} runs.\n"

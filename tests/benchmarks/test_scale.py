@@ -40,3 +40,40 @@ def test_the_small_setting_prints_the_page():
     rows = re.findall(r"^\| ([\d,]+) ", page, re.MULTILINE)
     assert rows == ["1", "2", *3 * ["10"], *3 * ["100"]]
     assert "Simulated: 10,000,000 examples" in page
+
+
+def page_of(script):
+    command = [sys.executable, str(BENCHMARKS / script), "--small"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def rows_of(page):
+    """The cells of all rows by the row's name; tables have other names than each other."""
+    lines = [line[1:-1].split("|") for line in page.splitlines() if line.startswith("| ")]
+    return {name.strip(): [cell.strip() for cell in cells] for name, *cells in lines}
+
+
+@pytest.mark.slow
+def test_a_small_sweep_ends_alike_whichever_way():
+    rows = rows_of(page_of("scale_students.py"))
+    assert rows.pop("way")[-1] == "off"
+    assert len(rows) == 4
+    for cells in rows.values():
+        assert min(float(cell) for cell in cells[:-1]) > 0.0
+        assert float(cells[-1]) < 2.0
+
+
+@pytest.mark.slow
+def test_the_small_setting_spreads_steps_and_halves_a_teacher():
+    page = page_of("scale_devices.py")
+    rows = rows_of(page.split("### A teacher in parts")[0])
+    backends = [name.split(",")[0] for name in rows if name != "way"]
+    assert backends == 2 * ["JAX"] + 2 * ["TensorFlow"]
+    assert float(rows["JAX, one device"][1]) == float(rows["TensorFlow, one device"][1]) == 1.0
+    whole, _, half = [
+        [float(cell) for cell in cells]
+        for name, cells in rows_of(page.split("### A teacher in parts")[1]).items()
+        if name != "way"
+    ]
+    assert half[0] < 0.55 * whole[0]
+    assert half[3] < whole[3]
