@@ -66,7 +66,7 @@ class TeacherCache:
             `teachers.TFLiteTeacher`, or a function from a batch of NumPy arrays to arrays, or to
             `{"outputs": outputs, name: value}` with what `layers` name. A function is known again
             by its answers to the first examples; one with a method `fingerprint() -> str` by that.
-            None reads a complete cache without a teacher in memory.
+            None (the default) reads a complete cache without a teacher in memory.
         dtype: `"float16"` (the default), `"bfloat16"` or `"float32"`, what answers are stored as.
         top_k: How many of the largest probabilities to store, with what mass remains. None (the
             default) stores all outputs.
@@ -96,7 +96,7 @@ class TeacherCache:
     def __init__(
         self,
         path: str | os.PathLike,
-        teacher: Any,
+        teacher: Any = None,
         *,
         dtype: str = "float16",
         top_k: int | None = None,

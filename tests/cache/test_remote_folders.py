@@ -255,7 +255,7 @@ def test_what_was_removed_is_labelled_again_by_the_same_cache(address):
     assert_labelled(cache.label(X), X)
     files.rm(root, recursive=True)
     assert_labelled(cache.label(X), X)
-    assert TeacherCache(address, None).missing_parts(7) == []
+    assert TeacherCache(address).missing_parts(7) == []
 
 
 def test_threads_share_a_cache_and_its_copies(address):
