@@ -222,7 +222,7 @@ def test_born_again(small_task):
 def test_stages(small_task):
     pytest.importorskip("keras_hub")
     run = small_task("scheme_stages.py")
-    table, tried, until = run.tables
+    table, tried, until, harder = run.tables
     assert [name.split(", rate")[0] for name in percents(table)] == [
         "the teacher",
         "labels",
@@ -232,8 +232,8 @@ def test_stages(small_task):
         "KD with the body frozen, then KD",
         "teacher alone, then labels",
     ]
-    assert len(tried) == 6 and len(until) == 4
-    assert run.trained == len(table) + len(until)
+    assert len(tried) == 6 and len(until) == len(harder) == 4
+    assert run.trained == len(table) + len(until) + len(harder)
 
 
 def test_assistants(small_task):
