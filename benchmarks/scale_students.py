@@ -47,8 +47,7 @@ def ways(count):
             f"{count} processes, {most} at a time": (each, most, "distillers")
             for most in sorted({2, count})
         },
-        "the prototype, one student after another": ((every,), 1, "prototypes"),
-        "the prototype, all in one step": ((every,), 1, "together"),
+        "SeveralStudents, one step for all": ((every,), 1, "together"),
     }
 
 
@@ -59,7 +58,7 @@ class Case:
     Attributes:
         name: For the heading.
         data: `digits`, or the name of a TFDS set.
-        student: Makes a student for images of a shape.
+        student: Makes a student for images of a shape, with a name.
         examples: How many are trained on.
         epochs: How often.
         augment: `f(image, seed)`, or None; with one the images are read anew in each pass.
@@ -77,53 +76,26 @@ CASES = {
     "digits": Case(
         "A small CNN on digits, in memory",
         "digits",
-        lambda shape: cnn(shape, 10, width=8, stages=2),
+        lambda shape, name: cnn(shape, 10, width=8, stages=2, name=name),
         1024,
         12,
     ),
     "mlp": Case(
         "MLP 800-800 on MNIST, in memory",
         "mnist",
-        lambda shape: mlp(shape, 10, hidden=(800, 800)),
+        lambda shape, name: mlp(shape, 10, hidden=(800, 800), name=name),
         3200,
         3,
     ),
     "images": Case(
         "A CNN on CIFAR-10, read and augmented in each pass",
         "cifar10",
-        lambda shape: cnn(shape, 10, width=8, stages=3),
+        lambda shape, name: cnn(shape, 10, width=8, stages=3, name=name),
         1600,
         3,
         flip_and_shift,
     ),
 }
-
-
-class Together(keras.Model):
-    """Students of several temperatures in one model: the sum of what each Distiller minimizes.
-
-    A prototype for this script. One Adam over weights that no two students share takes the steps
-    of one Adam for each.
-    """
-
-    def __init__(self, students, temperatures):
-        super().__init__(name="together")
-        self.students = students
-        self.distances = [keras_kd.losses.KDLoss(temperature=each) for each in temperatures]
-        count = range(len(students))
-        names = [f"{loss}_{number}" for number in count for loss in ("student_loss", "kd_loss")]
-        self.logs = [keras.metrics.Mean(name=name) for name in names]
-
-    def call(self, x, training=None):
-        return [student(x["inputs"], training=training) for student in self.students]
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        parts = []
-        for answers, distance in zip(y_pred, self.distances, strict=True):
-            parts += [LOSS(y, answers), distance(x["teacher_outputs"], answers)]
-        for log, part in zip(self.logs, parts, strict=True):
-            log.update_state(part)
-        return ALPHA * sum(parts[::2]) + (1.0 - ALPHA) * sum(parts[1::2])
 
 
 class Clock(keras.callbacks.Callback):
@@ -174,13 +146,14 @@ class Sweep:
         """Trains students, and prints in JSON what that took."""
         labelled = self._labelled(None)
         start = time.perf_counter()
-        students = [self._student() for _ in numbers]
+        students = [self._student(number) for number in numbers]
         temperatures = [TEMPERATURES[number] for number in numbers]
         if what == "together":
-            models = [Together(students, temperatures)]
-        elif what == "prototypes":
-            pairs = zip(students, temperatures, strict=True)
-            models = [Together([student], [temperature]) for student, temperature in pairs]
+            several = keras_kd.scale.SeveralStudents(students)
+            names = [student.name for student in students]
+            losses = map(keras_kd.losses.KDLoss, temperatures)
+            kd_loss = dict(zip(names, losses, strict=True))
+            models = [keras_kd.Distiller(several, alpha=ALPHA, kd_loss=kd_loss)]
         else:
             pairs = zip(students, temperatures, strict=True)
             models = [keras_kd.Distiller(each, alpha=ALPHA, temperature=t) for each, t in pairs]
@@ -191,15 +164,17 @@ class Sweep:
         found["right"] = [100.0 * float(np.mean(each.argmax(-1) == labels)) for each in said]
         print(json.dumps(found))
 
-    def _student(self):
+    def _student(self, number):
         keras.utils.set_random_seed(1)
-        return self.case.student(self.data.image_shape)
+        return self.case.student(self.data.image_shape, f"student_{number}")
 
     def _fit(self, model, labelled):
         clock = Clock()
-        model.compile(keras.optimizers.Adam(RATE), None if isinstance(model, Together) else LOSS)
-        batches = labelled.shuffle(1024, seed=2).batch(BATCH, drop_remainder=True).prefetch(2)
-        model.fit(batches, epochs=self.epochs, callbacks=[clock], verbose=0)
+        model.compile(keras.optimizers.Adam(RATE), LOSS)
+        batches = labelled.shuffle(1024, seed=2).batch(BATCH, drop_remainder=True)
+        if isinstance(model.student, keras_kd.scale.SeveralStudents):
+            batches = batches.map(model.student.for_each)
+        model.fit(batches.prefetch(2), epochs=self.epochs, callbacks=[clock], verbose=0)
         return clock.epoch
 
     def _examples(self):
@@ -306,7 +281,7 @@ def main(arguments=None):
     parser.add_argument("--folder", help="of one process: where the answers are")
     parser.add_argument("--prepare", action="store_true", help="of one process: label")
     parser.add_argument("--run", help="of one process: which students it trains")
-    parser.add_argument("--train", choices=("distillers", "prototypes", "together"))
+    parser.add_argument("--train", choices=("distillers", "together"))
     options = parser.parse_args(arguments)
     keras.config.disable_interactive_logging()
     if options.folder:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from keras import KerasTensor
 
-from keras_kd import TeacherCache
 from keras_kd.checks import (
     check_fraction,
     check_number,
@@ -92,7 +91,6 @@ def test_addresses_are_no_paths_wherever_one_is_taken(path, tmp_path, monkeypatc
     doors = [
         lambda: local_path("path", path),
         lambda: export_student(net, path, format="keras"),
-        lambda: TeacherCache(path, net),
         lambda: comparison.to_html(path),
         lambda: comparison.plot(path),
         lambda: write_report(path, "title", []),
