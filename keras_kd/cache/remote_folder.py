@@ -40,6 +40,7 @@ class RemoteFolder:
         self._files, root = file_system("path", url)
         self._root = root.rstrip("/")
         self._own, self._writers, self._alone = None, 0, threading.Lock()
+        self._requests = threading.RLock()  # of one thread at a time: not every store allows more
 
     def __str__(self):
         return self.url
@@ -64,13 +65,14 @@ class RemoteFolder:
             OSError: If the file cannot be read, or its content has another checksum.
         """
         copy = _copies(self.url) / checksum
-        if not copy.exists():
-            aside = copy.with_name(uuid.uuid4().hex)
-            with self._in_words("read"):
-                self._files.get_file(self._at(name), str(aside))
-            if file_digest(aside) != checksum:
-                return aside  # whoever compares it will say so; it is not kept for the next
-            os.replace(aside, copy)
+        with self._requests:
+            if not copy.exists():
+                aside = copy.with_name(uuid.uuid4().hex)
+                with self._in_words("read"):
+                    self._files.get_file(self._at(name), str(aside))
+                if file_digest(aside) != checksum:
+                    return aside  # whoever compares it will say so; it is not kept for the next
+                os.replace(aside, copy)
         return copy
 
     @contextlib.contextmanager
@@ -127,15 +129,16 @@ class RemoteFolder:
     @contextlib.contextmanager
     def _in_words(self, done):
         """Stores raise what they like, a FileNotFoundError where a file is not there."""
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise OSError(
-                f"The store could not be {done}. Received: '{self.url}' "
-                f"({type(error).__name__}: {error})"
-            ) from error
+        with self._requests:
+            try:
+                yield
+            except FileNotFoundError:
+                raise
+            except Exception as error:
+                raise OSError(
+                    f"The store could not be {done}. Received: '{self.url}' "
+                    f"({type(error).__name__}: {error})"
+                ) from error
 
 
 def _copies(url):

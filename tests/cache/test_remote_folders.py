@@ -258,6 +258,7 @@ def test_what_was_removed_is_labelled_again_by_the_same_cache(address):
     assert TeacherCache(address).missing_parts(7) == []
 
 
+@pytest.mark.slow
 def test_threads_share_a_cache_and_its_copies(address):
     cache = cache_at(address, dtype="float32")
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
