@@ -16,10 +16,10 @@ import os
 import socket
 import subprocess
 import sys
-import time
 
 import keras
 import numpy as np
+from epoch_clock import EpochClock
 from setup_lines import setup_lines
 from undisturbed import Undisturbed
 
@@ -112,17 +112,6 @@ PARTS = {
 WIDE = 4096  # units of the teacher's two hidden layers
 
 
-class Clock(keras.callbacks.Callback):
-    """Keeps when epochs ended."""
-
-    def __init__(self):
-        super().__init__()
-        self.ends = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.ends.append(time.perf_counter())
-
-
 def train(way, cases, epochs):
     """Prints in JSON the steps a second of each case in each epoch but the first."""
     scope = _scope(way)
@@ -131,7 +120,7 @@ def train(way, cases, epochs):
         rng = np.random.default_rng(0)
         x = rng.uniform(0.0, 255.0, (case.batch * case.steps, *case.shape)).astype("float32")
         y = rng.integers(0, 10, len(x))
-        clock = Clock()
+        clock = EpochClock()
         with scope:
             keras.utils.set_random_seed(0)
             distiller = keras_kd.Distiller(case.student(case.shape), case.teacher(case.shape))

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from epoch_clock import EpochClock
 from setup_lines import setup_lines
 from speed_pairs import flip_and_shift
 from undisturbed import Undisturbed
@@ -98,22 +99,6 @@ CASES = {
 }
 
 
-class Clock(keras.callbacks.Callback):
-    """Keeps when epochs ended."""
-
-    def __init__(self):
-        super().__init__()
-        self.ends = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.ends.append(time.perf_counter())
-
-    @property
-    def epoch(self):
-        """Seconds of an epoch, without the first."""
-        return float(np.median(np.diff(self.ends)))
-
-
 class Sweep:
     """What a process of one case does.
 
@@ -169,7 +154,7 @@ class Sweep:
         return self.case.student(self.data.image_shape, f"student_{number}")
 
     def _fit(self, model, labelled):
-        clock = Clock()
+        clock = EpochClock()
         model.compile(keras.optimizers.Adam(RATE), LOSS)
         batches = labelled.shuffle(1024, seed=2).batch(BATCH, drop_remainder=True)
         if isinstance(model.student, keras_kd.scale.SeveralStudents):
