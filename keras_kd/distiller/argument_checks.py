@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import warnings
+from collections.abc import Mapping
 
 import keras
 
@@ -177,6 +178,25 @@ def check_fitted_batches(losses, x=None, y=None, batch_size=None, **_):
         sizes = [shape[0] for shape in shapes if getattr(shape, "rank", None)]
         batch_size = next(iter(sizes), None)
     check_batch_size(losses, batch_size)
+
+
+def missing_labels(labels, outputs):
+    """Returns the error of one set of labels for several outputs, or None if it is another.
+
+    Args:
+        labels: `y` as the step got it.
+        outputs: What the student said.
+    """
+    if keras.tree.is_nested(labels) or not keras.tree.is_nested(outputs):
+        return None
+    named = isinstance(outputs, Mapping)
+    has = f"outputs are {sorted(outputs)}" if named else f"outputs are {len(outputs)}"
+    return ValueError(
+        f"The student's {has}, and each that has a loss awaits labels of its own: y must be a "
+        f"{'dict by these names' if named else 'list'}, in which the same labels may stand several "
+        "times (which `for_each` of a keras_kd.scale.SeveralStudents does). Received: y of "
+        f"{labels.shape}"
+    )
 
 
 def check_unlabelled(distiller, labels, training, alpha):

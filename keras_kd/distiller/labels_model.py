@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from keras_kd.distiller.argument_checks import check_unlabelled
+from keras_kd.distiller.argument_checks import check_unlabelled, missing_labels
 from keras_kd.distiller.loss_sum import as_term, sum_of
 from keras_kd.features.own_inputs import own_inputs
 from keras_kd.features.undisturbed import changeable
@@ -66,7 +66,10 @@ class LabelsModel(keras.Model):
                 student_loss = sum_of([rules.loss(inputs, y, y_pred, weights, training)])
                 regularisation = regularisation - sum_of(self.student.losses) * share
             else:
-                student_loss = super().compute_loss(x, y, y_pred, weights, training)
+                try:
+                    student_loss = super().compute_loss(x, y, y_pred, weights, training)
+                except KeyError as error:  # Keras', of a path that the labels lack
+                    raise missing_labels(y, y_pred) or error from error
                 student_loss = as_term(student_loss) - regularisation
             self._student_loss_tracker.update_state(student_loss / share, sample_weight=batch)
         elif self._phase.recording is not None:  # in a step, not in a symbolic build

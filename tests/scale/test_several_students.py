@@ -115,6 +115,13 @@ def test_a_live_teacher_of_all():
     np.testing.assert_allclose(live["loss"], carried_too["loss"], rtol=1e-4)
 
 
+def test_labels_that_did_not_go_through_for_each_are_refused_in_words():
+    model = Distiller(SeveralStudents(students()), alpha=0.3, kd_loss=losses())
+    model.compile("sgd", LOSS, run_eagerly=keras.backend.backend() == "tensorflow")
+    with pytest.raises(ValueError, match=r"\['cool', 'warm'\].*for_each.*Received: y of .*8"):
+        model.fit(carried(), Y, batch_size=8, verbose=0)
+
+
 def test_for_each_takes_what_a_data_set_yields():
     both = SeveralStudents(students())
     assert both.for_each(X) is X
