@@ -8,6 +8,7 @@ import numpy as np
 from keras_kd.cache.components import rows_of
 from keras_kd.cache.fingerprints import content_digest
 from keras_kd.checks import check_takes
+from keras_kd.data.whole_data import ended
 from keras_kd.features.string_inputs import as_arrays
 from keras_kd.lazy_modules import tf
 
@@ -165,7 +166,7 @@ def _batches(dataset, size):
     options = tf.data.Options()
     options.autotune.enabled = False  # when its thread sleeps, the end of the data waits for it
     try:
-        yield from dataset.batch(size).prefetch(2).with_options(options)
+        yield from ended(dataset.batch(size).with_options(options))
     except tf.errors.InvalidArgumentError as error:
         if "different shapes" not in error.message:
             raise

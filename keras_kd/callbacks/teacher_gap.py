@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,19 +61,23 @@ class TeacherGap(DistillerCallback):
     def __init__(self, data: Any) -> None:
         super().__init__()
         self.data = data
+        self._begun: Iterable[tuple] | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Compares the first batch, so that what cannot be compared is known now."""
         self._answers = BothAnswers(self.model)
-        for batch in self._batches():
-            self._sums([batch])
-            break
+        rest = self._batches()
+        first = next(rest)
+        self._sums([first])
+        # Read on after the first epoch: data that are left in the midst may lose their cache.
+        self._begun = itertools.chain([first], rest)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the figures to the logs, which later callbacks and the history see."""
         self._answers.distiller = self.model  # whose values JAX brings up to date here
         if logs is not None:
-            for name, sums in self._sums(self._batches()).items():
+            walked, self._begun = self._begun or self._batches(), None
+            for name, sums in self._sums(walked).items():
                 logs.update(_figures(name, *sums))
 
     def _batches(self):

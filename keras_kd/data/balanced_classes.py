@@ -1,5 +1,6 @@
 """Every class as often as every other."""
 
+from keras_kd.data.whole_data import cached
 from keras_kd.lazy_modules import tf
 
 
@@ -55,7 +56,7 @@ def balanced_classes(
     def only(number):
         chosen = dataset.filter(lambda _, label: tf.equal(tf.cast(label, tf.int64), number))
         count = int(counts[number])
-        return chosen.cache().shuffle(count, seed=seed + number).repeat()
+        return cached(chosen, count).shuffle(count, seed=seed + number).repeat()
 
     return tf.data.Dataset.sample_from_datasets(
         [only(number) for number in range(num_classes)],

@@ -3,6 +3,7 @@
 import os
 
 from keras_kd.data.box_data import BoxData
+from keras_kd.data.whole_data import cached
 from keras_kd.lazy_modules import tf, tfds
 
 
@@ -40,7 +41,8 @@ def blood_cells(
 
     def split(name):
         dataset = builder.as_dataset(split=name, shuffle_files=False)
-        return dataset.map(pick, num_parallel_calls=tf.data.AUTOTUNE).cache()
+        dataset = dataset.map(pick, num_parallel_calls=tf.data.AUTOTUNE)
+        return cached(dataset, builder.info.splits[name].num_examples)
 
     names = builder.info.features["objects"].feature["label"].names
     return BoxData(

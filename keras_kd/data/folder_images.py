@@ -6,6 +6,7 @@ import os
 import keras
 import numpy as np
 
+from keras_kd.data.whole_data import cached
 from keras_kd.lazy_modules import tf
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")  # what Keras reads
@@ -62,7 +63,7 @@ class FolderImages:
 
         images = images.map(pack, num_parallel_calls=tf.data.AUTOTUNE)
         if len(self.files) * size <= _LARGEST_CACHE:
-            images = images.cache()
+            images = cached(images, len(self.files))
         self._images = images
         self._read_all()
 

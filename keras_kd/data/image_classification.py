@@ -6,6 +6,7 @@ import os
 from keras_kd.data.image_data import ImageData
 from keras_kd.data.tfds_builder import tfds_builder
 from keras_kd.data.three_splits import three_splits
+from keras_kd.data.whole_data import cached
 from keras_kd.lazy_modules import tf, tfds
 
 _LARGEST_CACHE = 2**30  # bytes of one split that are kept decoded in memory
@@ -98,6 +99,6 @@ def _read(builder, instruction, keys, image_shape, resize):
     dataset = dataset.map(pick, num_parallel_calls=tf.data.AUTOTUNE)
     size = builder.info.splits[instruction].num_examples
     if size * math.prod(image_shape) <= _LARGEST_CACHE:
-        dataset = dataset.cache()  # decoded once, not once an epoch; 8 bits a value, not 32
+        dataset = cached(dataset, size)  # decoded once, not once an epoch; 8 bits a value, not 32
     dataset = dataset.map(lambda image, label: (tf.cast(image, tf.float32), label))
     return dataset.apply(tf.data.experimental.assert_cardinality(size))

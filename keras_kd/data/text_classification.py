@@ -5,6 +5,7 @@ import os
 from keras_kd.data.text_data import TextData
 from keras_kd.data.tfds_builder import tfds_builder
 from keras_kd.data.three_splits import three_splits
+from keras_kd.data.whole_data import cached
 from keras_kd.lazy_modules import tf, tfds
 
 
@@ -74,4 +75,4 @@ def _read(builder, instruction, text_key, label_key):
 
     dataset = builder.as_dataset(split=instruction, shuffle_files=False)
     size = builder.info.splits[instruction].num_examples
-    return dataset.map(pick).cache().apply(tf.data.experimental.assert_cardinality(size))
+    return cached(dataset.map(pick), size)

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from keras_kd.data.whole_data import cached
 from keras_kd.demo.augmentation import VIEWS
 from keras_kd.lazy_modules import tf
 
@@ -51,13 +52,15 @@ class TrainingData:
             return self._batches(told.enumerate().map(hide), seed)
         few = self.train.enumerate().filter(lambda number, _: labelled[number])
         few = few.map(lambda _, example: example)
-        return self._batches(
-            self._seen(few.cache() if self.labels <= self.held else few, seed), seed
-        )
+        if self.labels <= self.held:
+            few = cached(few, self.labels)
+        return self._batches(self._seen(few, seed), seed)
 
     def keep(self, told):
         """Returns the images with the teacher's answers, in memory where each pass is the same."""
-        return told.cache() if self.augment is None and len(told) <= self.held else told
+        if self.augment is None and len(told) <= self.held:
+            return cached(told, len(told))
+        return told
 
     @functools.cached_property
     def _all_labels(self):
