@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from attention_in_numpy import SIDES, WIDTH, Block, T, grouped, multi_head, read
 from keras import layers, ops
-from models_for_tests import cross_entropy
+from models_for_tests import EAGER, cross_entropy
 from variants import first_of
 
 from keras_kd import Distiller
@@ -185,7 +185,7 @@ def test_a_reloaded_distiller_reads_the_same(tmp_path):
     taps = {"attention": Tap("block", side="attention_scores", call=0)}
     loss = Probe(layers=taps, name="probe")
     distiller = Distiller(student, teacher, alpha=0.5, feature_losses=[loss])
-    distiller.compile(keras.optimizers.SGD(0.1), cross_entropy(), run_eagerly=True)
+    distiller.compile(keras.optimizers.SGD(0.1), cross_entropy(), **EAGER)
     distiller.save(tmp_path / "distiller.keras")
     copy = keras.saving.load_model(tmp_path / "distiller.keras")
     assert copy.feature_terms[0].loss.layers == taps
