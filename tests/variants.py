@@ -16,11 +16,21 @@ def first_of(names, values, **kwargs):
     For true variants: what the first shows, the others show again of another dtype, structure or
     format. Of several such decorators on one test the first of each make the one that stands.
     """
+    return _all_but_the_first(pytest.mark.slow, names, values, kwargs)
+
+
+def alike_but_first(names, values, **kwargs):
+    """`pytest.mark.parametrize`, with a mark `alike` on all values but the first.
+
+    For variants that another backend cannot tell apart: TensorFlow's run walks all of them.
+    """
+    return _all_but_the_first(pytest.mark.alike, names, values, kwargs)
+
+
+def _all_but_the_first(mark, names, values, kwargs):
     first, *others = values
     many = isinstance(names, list | tuple) or "," in names
-    marked = [
-        pytest.param(*(other if many else (other,)), marks=pytest.mark.slow) for other in others
-    ]
+    marked = [pytest.param(*(other if many else (other,)), marks=mark) for other in others]
     return pytest.mark.parametrize(names, [first, *marked], **kwargs)
 
 

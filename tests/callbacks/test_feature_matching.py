@@ -16,7 +16,7 @@ def hint(**kwargs):
 
 
 def fit(model, *callbacks, epochs=4, **kwargs):
-    kwargs = {"batch_size": 8, "shuffle": False, "verbose": 0, **kwargs}
+    kwargs = {"batch_size": 16, "shuffle": False, "verbose": 0, **kwargs}
     return model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), **kwargs).history
 
 
@@ -28,10 +28,11 @@ def test_the_loss_counts_from_its_first_epoch_to_its_last():
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)  # float32 means
 
 
+@pytest.mark.alike
 def test_its_projector_is_trained_with_the_student_and_absent_from_it():
     model = distiller()
     names = [v.path for v in model.student.weights]
-    fit(model, FeatureMatching(hint()))
+    fit(model, FeatureMatching(hint()), epochs=1)
     (term,) = model.feature_terms
     before = weights(term.projectors[0])
     fit(model, FeatureMatching(hint()), epochs=1)
@@ -48,13 +49,14 @@ def test_a_loss_that_joins_trains_as_one_that_was_there():
         def on_train_begin(self, logs=None):
             self.model.feature_terms[0].set_weights(weights(early.feature_terms[0]))
 
-    fit(late, FeatureMatching(hint()), SameProjector())
-    fit(early)
+    fit(late, FeatureMatching(hint()), SameProjector(), epochs=2)
+    fit(early, epochs=2)
     for part in (lambda model: model.student, lambda model: model.feature_terms[0]):
         for a, b in zip(weights(part(late)), weights(part(early)), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_a_second_fit_takes_up_the_same_loss():
     model = distiller()
     fit(model, FeatureMatching(hint()), epochs=1)
@@ -62,9 +64,10 @@ def test_a_second_fit_takes_up_the_same_loss():
     assert len(model.feature_terms) == 1
 
 
+@pytest.mark.alike
 def test_attaching_to_a_trained_distiller_keeps_its_optimizer_state():
     model = distiller(keras.optimizers.Adam(0.01))
-    fit(model, epochs=2)
+    fit(model, epochs=1)
     before = {v.path: keras.ops.convert_to_numpy(v) for v in model.optimizer.variables}
     model.attach(hint(), active=False)
     after = {v.path: keras.ops.convert_to_numpy(v) for v in model.optimizer.variables}

@@ -100,6 +100,7 @@ def test_it_trains_nothing_and_changes_no_metric():
     assert set(after) - set(before) == {"teacher_agreement", "teacher_kl", "teacher_kl_spread"}
 
 
+@pytest.mark.alike
 def test_sample_weights_weigh():
     student, teacher = pair()
     weights = np.arange(10.0)
@@ -107,6 +108,7 @@ def test_sample_weights_weigh():
     assert_gap(found, gap(inferred(teacher, X), inferred(student, X), weights))
 
 
+@pytest.mark.alike
 def test_answers_in_the_data_are_read_in_each_of_their_forms():
     student, z = pair()[0], 2.0 * np.random.default_rng(3).normal(size=(10, 3))
     order = np.argsort(-z, axis=-1)[:, :2]

@@ -47,6 +47,7 @@ def test_batches_go_on_counting_in_a_second_fit():
     assert seen == list(range(12))
 
 
+@pytest.mark.alike
 def test_batches_are_counted_under_gradient_accumulation():
     seen = []
     model = distiller(keras.optimizers.SGD(0.1, gradient_accumulation_steps=4))
@@ -101,9 +102,9 @@ def test_the_weight_of_the_outputs_loss_is_scheduled_as_kd_loss():
 def test_a_scheduled_weight_of_zero_equals_no_loss():
     sgd = keras.optimizers.SGD  # Adam would blow up the rounding of gradients that are zero
     with_loss = distiller(sgd(0.1), feature_losses=[FitNetLoss(layers={"hidden": "hidden"})])
-    fit(with_loss, LossWeightScheduler("fit_net_loss", lambda epoch: 0.0))
+    fit(with_loss, LossWeightScheduler("fit_net_loss", lambda epoch: 0.0), epochs=1)
     without = distiller(sgd(0.1))
-    fit(without, AlphaScheduler(lambda epoch: 0.3))
+    fit(without, AlphaScheduler(lambda epoch: 0.3), epochs=1)
     for a, b in zip(weights(with_loss.student), weights(without.student), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)  # the order of float32 sums differs
 
@@ -128,13 +129,13 @@ def test_an_unknown_loss_name_lists_the_names():
 )
 def test_a_schedule_that_leaves_the_range_stops_training(callback, value):
     with pytest.raises(ValueError, match="Received:"):
-        fit(distiller(), callback(lambda epoch: value))
+        fit(shared(), callback(lambda epoch: value))
 
 
 @pytest.mark.parametrize("value", [None, True, "0.5"])
 def test_a_schedule_that_returns_no_number_stops_training(value):
     with pytest.raises(TypeError, match="Received: alpha="):
-        fit(distiller(), AlphaScheduler(lambda epoch: value))
+        fit(shared(), AlphaScheduler(lambda epoch: value))
 
 
 def test_a_schedule_must_be_callable():
@@ -154,6 +155,7 @@ def test_a_plain_model_is_refused():
         model.fit(X, X[:, :3], verbose=0, callbacks=[AlphaScheduler(lambda epoch: 0.5)])
 
 
+@pytest.mark.alike
 def test_alpha_cannot_rise_where_there_are_no_labels():
     model = distiller(alpha=0.0)
     with pytest.raises(ValueError, match="the data has none"):

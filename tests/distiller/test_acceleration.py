@@ -20,16 +20,14 @@ from keras_kd.losses import FitNetLoss
 
 # What accelerates the step
 
-WAYS = (
-    {"run_eagerly": True},
-    {"steps_per_execution": 3},
-    {"jit_compile": True},
-    {"jit_compile": False},
-)
+WAYS = ways_to_run({"steps_per_execution": 3}, {"jit_compile": True})
+# Step by step JAX walks what it compiles, operation by operation, and takes long.
+STEP_BY_STEP = [{"run_eagerly": True}, {"jit_compile": False}]
+WAYS = [*WAYS, *(pytest.param(way, marks=pytest.mark.alike) for way in STEP_BY_STEP)]
 
 
 @core
-@pytest.mark.parametrize("way", ways_to_run(*WAYS), ids=" ".join)
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
 def test_the_training_is_the_same_however_the_step_runs(way):
     # Another order of float32 sums: a few units in the last place a step.
     assert_same_training(reference(), trained(examples(12), batch_size=5, compiled=way))
@@ -70,9 +68,10 @@ def test_every_loss_of_any_values_is_compiled_under_xla_below():
     assert {*every_loss.NAMES} == {*OUTPUT_LOSSES, *FEATURE_LOSSES}
 
 
-@pytest.mark.alike
+# The training above compiles KDLoss and FitNetLoss so.
+@pytest.mark.slow
 @core
-@first_of("name", [*OUTPUT_LOSSES, *FEATURE_LOSSES])
+@pytest.mark.parametrize("name", [*OUTPUT_LOSSES, *FEATURE_LOSSES])
 def test_every_loss_compiles_under_xla_and_gives_what_it_gives_eagerly(name):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 6, 6, 1)).astype("float32"), rng.integers(0, 3, 8)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from attention_in_numpy import SIDES, WIDTH, Block, T, grouped, multi_head, read
 from keras import layers, ops
-from models_for_tests import cross_entropy
+from models_for_tests import EAGER, cross_entropy
 from variants import first_of
 
 from keras_kd import Distiller
@@ -13,6 +13,7 @@ from keras_kd.features import Tap
 from keras_kd.losses import DistillationLoss
 
 pytestmark = pytest.mark.core
+JIT = keras.backend.backend() == "jax"  # which would run operation by operation without it
 
 
 @keras.saving.register_keras_serializable(package="attention_tests")
@@ -93,17 +94,19 @@ def test_the_distiller_compares_attention(side, kind, jit_compile):
         values.append(found[SIDES.index(side)])
     mask = None if side == SIDES[2] else mask
     expected = float(keras.ops.convert_to_numpy(loss(*values, mask=mask)))
-    distiller.compile(keras.optimizers.SGD(0.0), jit_compile=jit_compile)
+    how = {"jit_compile": jit_compile or JIT}
+    distiller.compile(keras.optimizers.SGD(0.0), **how)
     history = distiller.fit(x, y, batch_size=8, verbose=0).history
     assert history["probe"] == [pytest.approx(expected, rel=1e-4)]
     before = student.get_layer("attention").get_weights()
-    distiller.compile(keras.optimizers.Adam(1e-2), jit_compile=jit_compile)
+    distiller.compile(keras.optimizers.Adam(1e-2), **how)
     history = distiller.fit(x, y, batch_size=8, epochs=8, verbose=0).history["probe"]
     assert history[-1] < 0.9 * history[0]
     after = student.get_layer("attention").get_weights()
     assert np.abs(after[0] - before[0]).max() > 1e-3
 
 
+@pytest.mark.alike
 def test_no_model_runs_twice():
     student, teacher = attending(0, "student"), attending(1, "teacher")
     loss = Probe(layers={"attention": "attention"})
@@ -182,7 +185,7 @@ def test_a_reloaded_distiller_reads_the_same(tmp_path):
     taps = {"attention": Tap("block", side="attention_scores", call=0)}
     loss = Probe(layers=taps, name="probe")
     distiller = Distiller(student, teacher, alpha=0.5, feature_losses=[loss])
-    distiller.compile(keras.optimizers.SGD(0.1), cross_entropy(), run_eagerly=True)
+    distiller.compile(keras.optimizers.SGD(0.1), cross_entropy(), **EAGER)
     distiller.save(tmp_path / "distiller.keras")
     copy = keras.saving.load_model(tmp_path / "distiller.keras")
     assert copy.feature_terms[0].loss.layers == taps

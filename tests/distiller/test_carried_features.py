@@ -55,7 +55,7 @@ OF_TOKENS = {"AttentionLoss", "HiddenStateLoss", "MiniLMLoss"}
 ALONE = [pytest.param([name], id=name, marks=pytest.mark.slow) for name in ARGUMENTS]
 TOGETHER = [
     pytest.param(sorted(REPRESENTATIVE - OF_TOKENS), id="of maps and vectors"),
-    pytest.param(sorted(OF_TOKENS), id="of tokens"),
+    pytest.param(sorted(OF_TOKENS), id="of tokens", marks=pytest.mark.alike),
 ]
 
 
@@ -158,7 +158,7 @@ def test_margins_of_a_layer_that_is_not_there_must_be_given():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of the TensorFlow backend")
-@first_of("how", [{"jit_compile": True}, {"steps_per_execution": 2}])
+@first_of("how", [{"steps_per_execution": 2}, {"jit_compile": True}])
 def test_a_compiled_step_reads_them_too(how):
     loss = losses.FitNetLoss(**MAP)
     x, y = carried(nets()[1], taps_of(loss))

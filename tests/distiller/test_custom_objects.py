@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 from models_for_tests import distiller, examples, inferred
+from variants import alike_but_first
 
 from keras_kd.losses import DistillationLoss
 from keras_kd.teachers import Ensemble
@@ -75,7 +76,7 @@ def model():
     return trained
 
 
-@pytest.mark.parametrize("how", ["custom_objects", "scope", "deepcopy"])
+@alike_but_first("how", ["custom_objects", "scope", "deepcopy"])
 def test_they_are_found_wherever_they_stand(model, tmp_path, how):
     file = tmp_path / "d.keras"
     model.save(file)

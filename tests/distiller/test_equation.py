@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import CLASSES, distiller, examples, net, sgd
+from variants import alike_but_first
 
 from keras_kd.callbacks import LossShares
 from keras_kd.losses import FitNetLoss
@@ -46,7 +47,7 @@ def test_a_term_that_leaves_the_others_next_to_nothing_is_told_of_once():
     assert len([each for each in told if "of the loss" in str(each.message)]) == 1
 
 
-@pytest.mark.parametrize(
+@alike_but_first(
     "settings",
     [
         {"weight": 0.0, "alpha": 0.0},  # one term alone

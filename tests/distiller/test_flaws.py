@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import COMPILED, EAGER, distiller, examples, inferred, net
-from variants import first_of, of_compiled_steps
+from variants import alike_but_first, first_of, of_compiled_steps
 
 from keras_kd import Distiller
 from keras_kd.losses import CRDLoss, DKDLoss, KDLoss, LogitsMSELoss, NKDLoss
@@ -43,7 +43,7 @@ def own_inputs(x):
     return {"inputs": X, "teacher_inputs": x}
 
 
-@pytest.mark.parametrize("kd_loss", [KDLoss(), LogitsMSELoss(), DKDLoss()])
+@alike_but_first("kd_loss", [KDLoss(), LogitsMSELoss(), DKDLoss()])
 def test_a_teacher_that_answers_no_numbers_is_named(kd_loss):
     student, teacher = net(), net(8, seed=1)
     model = distiller(student, teacher, alpha=0.5, kd_loss=kd_loss)
@@ -60,6 +60,7 @@ def test_a_compiled_step_names_it_too():
         fit(model, own_inputs(X * 1e6))
 
 
+@pytest.mark.alike
 def test_answers_that_travel_with_the_data_are_named():
     model = distiller(net(), alpha=0.5)
     x = {"inputs": X, "teacher_outputs": BROKEN[:, :3]}
@@ -83,6 +84,7 @@ def test_what_counts_for_nothing_may_be_no_number():
     assert np.isfinite(model.fit(One(), verbose=0).history["kd_loss"]).all()
 
 
+@pytest.mark.alike
 def test_a_student_that_becomes_none_is_its_users_affair():
     model = distiller(
         net(), net(8, seed=1), alpha=0.5, compiled={"optimizer": keras.optimizers.SGD(1e38)}
@@ -91,7 +93,7 @@ def test_a_student_that_becomes_none_is_its_users_affair():
     assert not np.isfinite(history["loss"][-1])
 
 
-@pytest.mark.parametrize("kd_loss", [DKDLoss(), NKDLoss(ignore_class=7)])
+@alike_but_first("kd_loss", [DKDLoss(), NKDLoss(ignore_class=7)])
 @first_of("wrong", [3, -1])
 def test_labels_that_are_no_classes(kd_loss, wrong):
     labels = Y.copy()
@@ -120,6 +122,7 @@ def test_labels_in_a_compiled_step():
     assert is_finite(model.student)  # the other labels of the batch have taught it
 
 
+@pytest.mark.alike
 def test_an_ignored_class_is_none_of_them():
     labels = Y.copy()
     labels[9] = 7

@@ -10,7 +10,10 @@ from keras_kd.losses import FitNetLoss, RKDLoss
 pytestmark = pytest.mark.core
 
 
-@pytest.fixture(params=["float64", "float16", "bfloat16"])
+ALIKE = [pytest.param(dtype, marks=pytest.mark.alike) for dtype in ("float64", "bfloat16")]
+
+
+@pytest.fixture(params=["float16", *ALIKE])
 def floatx(request):
     # In a new process layers follow it; here the policy has been read.
     before = keras.config.floatx(), keras.config.dtype_policy()

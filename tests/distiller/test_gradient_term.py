@@ -9,6 +9,7 @@ from keras_kd import Distiller
 from keras_kd.losses import FitNetLoss, GradientLoss
 
 pytestmark = pytest.mark.core
+JIT = keras.backend.backend() == "jax"  # which would run operation by operation without it
 jit = first_of("jit_compile", [False, True], ids=["plain", "xla"])
 
 
@@ -65,11 +66,15 @@ def expected(student, teacher, x, log_probabilities=False):
     return ((ours - theirs) ** 2).sum(1).mean()
 
 
-def value(student, teacher, x, loss=None):
-    """The distance as `evaluate` logs it: nothing moves."""
+def evaluated(student, teacher, loss=None):
+    """The distance as a function of inputs, as `evaluate` logs it: nothing moves."""
     model = distiller(student, teacher, loss, validate_with_teacher=True)
-    model.compile("sgd", **EAGER, jit_compile=False)
-    return model.evaluate(x, return_dict=True, verbose=0)["gradient_loss"]
+    model.compile("sgd", **EAGER, jit_compile=JIT)
+    return lambda x: model.evaluate(x, return_dict=True, verbose=0)["gradient_loss"]
+
+
+def value(student, teacher, x, loss=None):
+    return evaluated(student, teacher, loss)(x)
 
 
 @pytest.mark.alike
@@ -118,20 +123,21 @@ def test_the_weights_slope_is_that_of_the_whole_loss():
     start, mean = numpy(kernel), numpy(norm.moving_mean)
     all_weights = [numpy(weight) for weight in student.trainable_variables]
     model = distiller(student, teacher)
-    model.compile(keras.optimizers.SGD(1e-2), **EAGER, jit_compile=False)
+    model.compile(keras.optimizers.SGD(1e-2), **EAGER, jit_compile=JIT)
     model.fit(x, batch_size=8, verbose=0)
     assert np.abs(numpy(norm.moving_mean) - mean).max() > 0.1
     slopes = (start - numpy(kernel)) / 1e-2
     assert np.abs(slopes).max() > 0.1
     for weight, before in zip(student.trainable_variables, all_weights, strict=True):
         weight.assign(before)
+    distance = evaluated(student, teacher)
     for place in [(1, 2), (0, 0), (3, 1)]:
         values = []
         for sign in (1, -1):
             moved = start.copy()
             moved[place] += sign * 2e-2
             kernel.assign(moved)
-            values.append(value(student, teacher, x))
+            values.append(distance(x))
         assert slopes[place] == pytest.approx((values[0] - values[1]) / 4e-2, rel=2e-2, abs=3e-4)
 
 
@@ -148,7 +154,7 @@ def test_the_extra_pass_moves_no_statistics_and_no_seed():
             kd_loss=None,
             feature_losses=[] if weight is None else [loss],
         )
-        compiled(model, **EAGER).fit(x, y, batch_size=8, shuffle=False, verbose=0)
+        compiled(model, **EAGER, jit_compile=JIT).fit(x, y, batch_size=8, shuffle=False, verbose=0)
         nets.append(student)
     for one, other in zip(*(numbers(n) for n in nets), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
@@ -164,7 +170,8 @@ def test_beside_a_feature_loss_the_recordings_do_not_mix(jit_compile):
         )
         for projector in getattr(model.feature_terms[0], "projectors", []):
             projector.set_weights([np.full((3, 5), 0.1), np.zeros(5)])
-        return compiled(model, jit_compile=jit_compile).fit(x, verbose=0, batch_size=16).history
+        how = {"jit_compile": True} if jit_compile else {**EAGER, "jit_compile": JIT}
+        return compiled(model, **how).fit(x, verbose=0, batch_size=16).history
 
     both = logged(FitNetLoss(layers={"hidden": "hidden"}), GradientLoss())
     fit_net = logged(FitNetLoss(layers={"hidden": "hidden"}))

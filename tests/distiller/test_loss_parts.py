@@ -4,7 +4,15 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from models_for_tests import assert_same_weights, cross_entropy, examples, inferred, net
+from models_for_tests import (
+    COMPILED,
+    EAGER,
+    assert_same_weights,
+    cross_entropy,
+    examples,
+    inferred,
+    net,
+)
 from variants import first_of
 
 from keras_kd import Distiller
@@ -73,9 +81,9 @@ class IndexedLoss(DistillationLoss):
         return ops.cast(index, "float32") + 0.0 * student_value[:, 0]
 
 
-def distiller(loss, **kwargs):
-    model = Distiller(net(3), net(5, seed=1), alpha=0.5, feature_losses=[loss], **kwargs)
-    model.compile(keras.optimizers.Adam(1e-2), cross_entropy())
+def distiller(loss, how=COMPILED):
+    model = Distiller(net(3), net(5, seed=1), alpha=0.5, feature_losses=[loss])
+    model.compile(keras.optimizers.Adam(1e-2), cross_entropy(), **how)
     return model
 
 
@@ -119,7 +127,7 @@ def test_a_loss_own_part_is_saved_and_resumed(loss, tmp_path):
 
 def test_a_loss_may_learn_on_outputs_too():
     model = Distiller(net(3), net(5, seed=1), alpha=0.0, kd_loss=LearnedLoss())
-    model.compile(keras.optimizers.Adam(1e-2), cross_entropy())
+    model.compile(keras.optimizers.Adam(1e-2), cross_entropy(), **EAGER)
     before = [ops.convert_to_numpy(v) for v in model.output_terms[0].part.trainable_variables]
     fit(model, 3)
     after = [ops.convert_to_numpy(v) for v in model.output_terms[0].part.trainable_variables]
@@ -156,7 +164,7 @@ def test_a_joint_loss_wants_all_layers_at_once():
 @first_of("shuffle", [False, True])
 def test_the_index_travels_with_the_data(shuffle):
     x, y = examples(20)
-    model = distiller(IndexedLoss(layers=LAYERS))
+    model = distiller(IndexedLoss(layers=LAYERS), EAGER)
     history = model.fit(
         {"inputs": x, "index": np.arange(20)}, y, batch_size=8, shuffle=shuffle, verbose=0
     )

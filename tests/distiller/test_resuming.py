@@ -27,7 +27,7 @@ class Killed(keras.callbacks.Callback):
 def callbacks():
     return [
         AlphaScheduler(lambda epoch, alpha: 0.1 + 0.2 * epoch),
-        TemperatureScheduler(keras.optimizers.schedules.CosineDecay(8.0, 16, alpha=0.125)),
+        TemperatureScheduler(keras.optimizers.schedules.CosineDecay(8.0, 8, alpha=0.125)),
         FeatureMatching(FitNetLoss(**HINT), start_epoch=1, stop_epoch=3),
     ]
 
@@ -36,7 +36,7 @@ def fit(model, epochs, *more, initial_epoch=0):
     return model.fit(
         X,
         Y,
-        batch_size=8,
+        batch_size=16,
         epochs=epochs,
         initial_epoch=initial_epoch,
         shuffle=False,

@@ -54,8 +54,11 @@ class LossContract:
     def batch(self, value):
         return len(keras.tree.flatten(value)[0])
 
-    # What follows is tested for every loss.
+    # What follows is tested for every loss. Where all backends walk the same code of the base class
+    # it is `alike`: `test_distillation_loss.py`, `test_sample_weights.py` and each paper's formula
+    # run there.
 
+    @pytest.mark.alike
     def test_there_is_one_value_a_sample(self):
         teacher, student = self.values()
         batch = self.batch(student)
@@ -64,6 +67,7 @@ class LossContract:
         assert each.shape == (batch,)
         assert np.isfinite(each).all()
 
+    @pytest.mark.alike
     def test_samples_of_weight_0_count_for_nothing(self):
         teacher, student = self.values()
         batch = self.batch(student)
@@ -87,6 +91,7 @@ class LossContract:
         slope = gradient(lambda z: loss(rebuild(z), student, **context), flat, "float32")
         np.testing.assert_array_equal(slope, np.zeros(flat.shape))
 
+    @pytest.mark.alike
     @pytest.mark.parametrize("dtype", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)])
     def test_large_values_in_half_precision_are_compared_in_float32(self, dtype):
         teacher, student = (
@@ -109,6 +114,7 @@ class LossContract:
         slope = gradient(lambda z: loss(teacher, rebuild(z), **context), flat, "float32")
         assert np.isfinite(slope).all()
 
+    @pytest.mark.alike
     def test_a_student_that_equals_its_teacher_has_nothing_to_learn(self):
         if not self.equal_is_zero:
             pytest.skip("the paper's formula is not 0 there")

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 from gradients import FLOAT64_STAYS, compiled, float64
+from variants import alike_but_first
 
 from keras_kd import losses
 from keras_kd.losses.response_loss import ResponseLoss
@@ -35,11 +36,12 @@ KINDS = (losses.ATLoss, losses.BoundedRegressionLoss, losses.KDLoss)
 
 
 def some_alike(classes, *shapes):
-    """Parameters of which those of other kinds are `alike` on every backend."""
+    """Parameters of which those of other kinds or shapes are `alike` on every backend."""
     return [
-        pytest.param(cls, *shape, marks=[] if cls in KINDS else pytest.mark.alike)
+        pytest.param(cls, *shape, marks=[] if stands else pytest.mark.alike)
         for cls in classes
-        for shape in (shapes or [()])
+        for number, shape in enumerate(shapes or [()])
+        for stands in [cls in KINDS and number == 0]
         if cls is not losses.ATLoss or not shape or len(*shape) > 2
     ]
 
@@ -54,10 +56,11 @@ in_both_dtypes = pytest.mark.parametrize(
     "dtype", [EXACT, pytest.param(OTHER, marks=pytest.mark.slow)]
 )
 two_seeds = pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
-# A batch of one, vectors, sequences, maps; batches as long as a sequence or as high as a map.
-SHAPES = [(1, 3), (4, 7), (3, 3, 5), (2, 3, 4, 5), (3, 3, 3, 2)]
-every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
-every_map_shape = pytest.mark.parametrize("shape", [s for s in SHAPES if len(s) > 2], ids=str)
+# Batches as long as a sequence or as high as a map, a batch of one, vectors, other maps. The first
+# has all kinds of axes: a formula that a backend computes right there it computes so of the others.
+SHAPES = [(3, 3, 5), (1, 3), (4, 7), (2, 3, 4, 5), (3, 3, 3, 2)]
+every_shape = alike_but_first("shape", SHAPES, ids=str)
+every_map_shape = alike_but_first("shape", [s for s in SHAPES if len(s) > 2], ids=str)
 
 every_loss_and_shape = pytest.mark.parametrize(
     ("cls", "shape"), some_alike(CLASSES, *((shape,) for shape in SHAPES))
@@ -90,27 +93,39 @@ def labels_for(shape):
 def run(loss, teacher, student, *args, **context):
     """The loss' value as float64 NumPy; JAX compiles the loss whole."""
     with float64():
-        if ON_JAX and not args and _can_be_compiled(teacher, student, context):
-            value = _compiled(loss, teacher, student, context)(teacher, student)
+        if ON_JAX and _can_be_compiled(teacher, student, args, context):
+            value = _compiled(loss, teacher, student, context)(teacher, student, args, context)
         else:
             value = loss(teacher, student, *args, **context)
         return np.asarray(keras.ops.convert_to_numpy(value), "float64")
 
 
-def _can_be_compiled(teacher, student, context):
-    """Whether these are arrays and what else is given changes nothing from call to call."""
-    arrays = all(isinstance(x, np.ndarray) for x in keras.tree.flatten([teacher, student]))
-    return arrays and set(context) <= {"part", "stages"}
+def _can_be_compiled(teacher, student, args, context):
+    """Whether these are arrays, all but what says which part or stage is meant."""
+    given = [value for name, value in context.items() if name not in PYTHON]
+    arrays = keras.tree.flatten([teacher, student, args, given])
+    return all(isinstance(value, np.ndarray) for value in arrays)
 
 
 def _compiled(loss, teacher, student, context):
     make_parts(loss, teacher, student, context)
-    if "part" in loss.asks:
-        return compiled(lambda *values: loss(*values, **context))
-    key = (type(loss), repr(loss.get_config()))
-    return _COMPILED.setdefault(key, compiled(loss))
+    fixed = {name: value for name, value in context.items() if name in PYTHON}
+
+    def call(teacher, student, args, arrays):
+        return loss(teacher, student, *args, **arrays, **fixed)
+
+    whole = compiled(call)
+
+    def run(teacher, student, args, context):
+        arrays = {name: value for name, value in context.items() if name not in PYTHON}
+        return whole(teacher, student, args, arrays)
+
+    if fixed or "part" in loss.asks:
+        return run
+    return _COMPILED.setdefault((type(loss), repr(loss.get_config())), run)
 
 
+PYTHON = {"part", "stages"}
 _COMPILED = {}
 
 

@@ -4,6 +4,7 @@ from contract import LossContract
 from every_loss import assert_formula, draw, every_shape, in_both_dtypes, run, two_seeds
 from formulas import per_sample
 from gradients import gradient
+from variants import alike_but_first
 
 from keras_kd.features import Tap
 from keras_kd.losses import ABLoss
@@ -28,7 +29,7 @@ class TestABLoss(LossContract):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize("margin", [1.0, 3.0])
+@alike_but_first("margin", [1.0, 3.0])
 def test_ab_loss_is_the_papers_formula(margin, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     loss = ABLoss(margin, dtype=dtype, reduction=None)

@@ -14,6 +14,7 @@ from formulas import per_sample, positions
 from gradients import assert_gradient, gradient
 from hypothesis import given
 from hypothesis import strategies as st
+from variants import alike_but_first
 
 from keras_kd.losses import ATLoss
 
@@ -29,7 +30,7 @@ def attention_transfer(teacher, student, p):
 @in_both_dtypes
 @two_seeds
 @every_map_shape
-@pytest.mark.parametrize("p", [1.0, 2.0, 4.0])
+@alike_but_first("p", [2.0, 1.0, 4.0])
 def test_at_loss_is_the_papers_formula(p, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     loss = ATLoss(p=p, dtype=dtype, reduction=None)
@@ -77,7 +78,7 @@ def test_at_loss_is_zero_for_a_student_that_equals_its_teacher(p):
     np.testing.assert_allclose(slope, np.zeros(teacher.shape), atol=1e-7)
 
 
-@pytest.mark.parametrize("p", [1.0, 2.0, 4.0])
+@alike_but_first("p", [2.0, 1.0, 4.0])
 def test_at_loss_of_a_dead_map_is_finite_with_a_finite_gradient(p):
     # The dead map stays zero; the other has squares that sum to 1, over 9 positions.
     teacher, _ = draw((1, 3, 3, 4))

@@ -8,6 +8,7 @@ from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from formulas import softmax
 from gradients import gradient
 from nets_for_losses import attending
+from variants import alike_but_first
 
 from keras_kd import Distiller
 from keras_kd.losses import AttentionLoss
@@ -35,7 +36,7 @@ def mse(teacher, student):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("shape", [(2, 3, 4, 4), (1, 1, 2, 5), (3, 3, 3, 3)], ids=str)
+@alike_but_first("shape", [(2, 3, 4, 4), (1, 1, 2, 5), (3, 3, 3, 3)], ids=str)
 def test_attention_loss_is_the_papers_formula(shape, seed, dtype):
     teacher, student = draw(shape, seed)
     loss = AttentionLoss("mse", dtype=dtype, reduction=None)

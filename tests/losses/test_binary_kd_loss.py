@@ -6,6 +6,7 @@ from formulas import sigmoid
 from gradients import assert_gradient, gradient
 from hypothesis import given
 from hypothesis import strategies as st
+from variants import alike_but_first
 
 from keras_kd.losses import BinaryKDLoss, KDLoss
 
@@ -25,7 +26,7 @@ def binary_kd(teacher, student, temperature):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize("temperature", [1.0, 4.0])
+@alike_but_first("temperature", [4.0, 1.0])
 def test_binary_kd_is_the_sum_of_bernoulli_divergences(temperature, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     expected = binary_kd(teacher, student, temperature)

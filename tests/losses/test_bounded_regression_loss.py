@@ -10,6 +10,7 @@ from every_loss import (
     two_seeds,
 )
 from gradients import gradient
+from variants import alike_but_first
 
 from keras_kd.losses import BoundedRegressionLoss
 
@@ -27,7 +28,7 @@ def bounded(teacher, student, labels, margin):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize("margin", [0.0, 3.0])
+@alike_but_first("margin", [3.0, 0.0])
 def test_bounded_regression_is_chens_equation_5(margin, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     labels = labels_for(shape)

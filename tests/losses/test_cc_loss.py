@@ -9,6 +9,7 @@ from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from gradients import gradient
 from models_for_tests import EAGER
 from nets_for_losses import digits
+from variants import alike_but_first
 
 from keras_kd.losses import CCLoss
 
@@ -34,8 +35,8 @@ def cc(teacher, student, gamma=0.4):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("widths", [(5, 3, 5), (4, 7, 2), (1, 3, 3)], ids=str)
-@pytest.mark.parametrize("gamma", [0.4, 1.5])
+@alike_but_first("widths", [(5, 3, 5), (4, 7, 2), (1, 3, 3)], ids=str)
+@alike_but_first("gamma", [0.4, 1.5])
 def test_cc_loss_is_the_papers_formula(gamma, widths, seed, dtype):
     batch, teacher_width, student_width = widths
     teacher, _ = draw((batch, teacher_width), seed)

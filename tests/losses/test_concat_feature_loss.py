@@ -5,6 +5,7 @@ from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from formulas import per_sample
 from gradients import gradient
 from networks import adaptive_average, weights
+from variants import alike_but_first
 
 from keras_kd.losses import ConcatFeatureLoss
 
@@ -43,7 +44,7 @@ class TestConcatFeatureLoss(LossContract):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize(
+@alike_but_first(
     ("teacher_shapes", "student_shapes"),
     [
         ([(3, 2), (3, 5)], [(3, 4), (3, 3)]),

@@ -264,6 +264,7 @@ class TestCRDLoss(LossContract):
             np.testing.assert_allclose(np.linalg.norm(array(memory)[index], axis=1), 1.0, 1e-5)
 
     @of_compiled_steps
+    @pytest.mark.alike  # as any flaw in a compiled step is told: test_flaws.py of the Distiller's
     def test_an_unknown_number_in_a_compiled_step_is_not_remembered(self):
         distiller = self.distiller()
         distiller.compile(keras.optimizers.SGD(0.0), **COMPILED)

@@ -3,6 +3,7 @@ import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from gradients import gradient
+from variants import alike_but_first
 
 from keras_kd.losses import FSPLoss
 
@@ -45,7 +46,7 @@ class TestFSPLoss(LossContract):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize(
+@alike_but_first(
     "shapes",
     [
         [(3, 2, 3, 4), (3, 2, 3, 5)],

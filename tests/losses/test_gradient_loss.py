@@ -3,6 +3,7 @@ import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, every_shape, in_both_dtypes, run, two_seeds
 from gradients import gradient
+from variants import alike_but_first
 
 from keras_kd.losses import GradientLoss
 
@@ -20,7 +21,7 @@ def matching(teacher, student, normalize):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize("normalize", [True, False])
+@alike_but_first("normalize", [True, False])
 def test_gradient_loss_is_the_papers_formula(normalize, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     loss = GradientLoss(normalize=normalize, dtype=dtype, reduction=None)

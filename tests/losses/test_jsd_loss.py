@@ -7,6 +7,7 @@ from formulas import softmax
 from gradients import assert_gradient, gradient
 from hypothesis import given
 from hypothesis import strategies as st
+from variants import alike_but_first
 
 from keras_kd.losses import JSDLoss, KDLoss, ReverseKDLoss
 
@@ -27,7 +28,7 @@ def generalised(teacher, student, beta, temperature):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize(("temperature", "beta"), [(1.0, 0.5), (4.0, 0.1)], ids=str)
+@alike_but_first(("temperature", "beta"), [(4.0, 0.1), (1.0, 0.5)], ids=str)
 def test_jsd_is_the_papers_formula(temperature, beta, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     loss = JSDLoss(temperature, beta=beta, dtype=dtype, reduction=None)
@@ -44,6 +45,7 @@ def test_jsd_by_hand():
     assert value == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.alike
 def test_jsd_has_temperature_1_unless_told_even_inside_a_distiller():
     teacher, student = draw((3, 5))
     for told in ({}, {"temperature": 9.0}):
@@ -79,6 +81,7 @@ def test_jsd_does_not_see_a_shift_of_the_logits(teacher, student, shift_t, shift
     assert shifted == pytest.approx(run(loss, teacher, student), rel=1e-8, abs=1e-8)
 
 
+@pytest.mark.alike
 def test_jsd_tends_to_kd_and_to_its_reverse_at_the_ends_of_beta():
     teacher, student = draw((3, 5), scale=1.0)
     for beta, other in [(1e-4, KDLoss), (1.0 - 1e-4, ReverseKDLoss)]:

@@ -7,6 +7,7 @@ from formulas import log_softmax
 from gradients import gradient
 from hypothesis import given
 from hypothesis import strategies as st
+from variants import alike_but_first
 
 from keras_kd.losses import KDLoss, LogitStdLoss
 
@@ -26,8 +27,8 @@ def standardised(teacher, student, temperature):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("shape", [(1, 3), (4, 7), (5, 2), (3, 4, 5)], ids=str)
-@pytest.mark.parametrize("temperature", [2.0, 0.5])
+@alike_but_first("shape", [(3, 4, 5), (1, 3), (4, 7), (5, 2)], ids=str)
+@alike_but_first("temperature", [2.0, 0.5])
 def test_logit_std_is_the_papers_formula(temperature, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     loss = LogitStdLoss(temperature, dtype=dtype, reduction=None)
@@ -45,6 +46,7 @@ def test_logit_std_by_hand():
     np.testing.assert_allclose(each, [0.0, 2.0 * (1.0 - 2.0 * p)], atol=1e-6)
 
 
+@pytest.mark.alike
 def test_logit_std_has_temperature_2_and_weight_9_unless_told_even_inside_a_distiller():
     assert LogitStdLoss().weight == 9.0
     teacher, student = draw((3, 5))
@@ -71,7 +73,7 @@ def test_logit_std_of_standard_logits_is_kd():
     assert run(LogitStdLoss(), teacher, student) == pytest.approx(kd, rel=1e-5)
 
 
-@pytest.mark.parametrize("level", [0.0, 0.1, 7.0, 60000.0])
+@alike_but_first("level", [0.0, 0.1, 7.0, 60000.0])
 def test_logit_std_of_a_constant_student_is_that_of_a_fair_die_with_a_gradient_of_usual_size(level):
     teacher, student = draw((2, 7))[0], np.full((2, 7), level)
     loss = LogitStdLoss()

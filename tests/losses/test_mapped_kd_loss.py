@@ -86,6 +86,7 @@ def fitted(*models, x, **kwargs):
     return model.student
 
 
+@pytest.mark.alike
 def test_teachers_of_logits_and_of_softmax_teach_the_same():
     x, y = examples()
     loss, teacher = MappedKDLoss(mapping()), net(8, seed=1)
@@ -134,6 +135,7 @@ def test_a_reloaded_loss_keeps_what_its_mapping_has_learned():
     assert run(copy, teacher, student) == pytest.approx(run(loss, teacher, student), rel=1e-6)
 
 
+@pytest.mark.alike
 def test_several_outputs_have_mappings_of_their_own_in_half_precision():
     x, _ = examples()
     layers = {"a": mapping(), "b": mapping(seed=1)}

@@ -14,6 +14,7 @@ from every_loss import (
 )
 from gradients import gradient
 from keras import ops
+from variants import alike_but_first
 
 from keras_kd.losses import DistillationLoss, FitNetLoss, KDLoss, PKDLoss
 
@@ -47,7 +48,7 @@ def arrays(length):
 
 
 @every_loss
-@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@alike_but_first("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
 def test_padding_a_sentence_further_changes_nothing(cls, reduction):
     loss, found = cls(reduction=reduction), []
     for length in (3, 7):
@@ -142,7 +143,7 @@ def test_a_mask_of_tokens_for_a_loss_that_sums_over_them_is_an_error():
 REAL = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0]], "bool")
 
 
-@pytest.mark.parametrize("cls", [KDLoss, FitNetLoss, PKDLoss])
+@alike_but_first("cls", [KDLoss, FitNetLoss, PKDLoss])
 def test_a_mean_over_tokens_or_over_samples_is_what_it_says(cls):
     teacher, student = draw((3, 3, 5))
     # One position at a time: its own value, whatever the convention.

@@ -7,6 +7,7 @@ from formulas import log_softmax
 from gradients import gradient
 from hypothesis import given
 from hypothesis import strategies as st
+from variants import alike_but_first
 
 from keras_kd.losses import NKDLoss
 
@@ -34,8 +35,8 @@ def labels_of(shape, seed=0):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("shape", [(1, 3), (4, 7), (5, 2), (3, 4, 5)], ids=str)
-@pytest.mark.parametrize(("temperature", "gamma"), [(1.0, 1.5), (3.0, 0.5)], ids=str)
+@alike_but_first("shape", [(3, 4, 5), (1, 3), (4, 7), (5, 2)], ids=str)
+@alike_but_first(("temperature", "gamma"), [(3.0, 0.5), (1.0, 1.5)], ids=str)
 def test_nkd_is_the_papers_formula(temperature, gamma, shape, seed, dtype):
     teacher, student = draw(shape, seed, scale=4.0)
     labels = labels_of(shape, seed)

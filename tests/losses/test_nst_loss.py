@@ -3,6 +3,7 @@ import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, every_map_shape, in_both_dtypes, run, two_seeds
 from gradients import assert_gradient, gradient
+from variants import alike_but_first
 
 from keras_kd.losses import NSTLoss
 
@@ -72,7 +73,7 @@ def test_nst_loss_sees_neither_scale_nor_sign_nor_order_of_channels(shape):
     assert run(NSTLoss(), changed, student) == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 3, 2), (1, 2, 2, 7)])
+@alike_but_first("shape", [(1, 3, 3, 2), (1, 2, 2, 7)])
 def test_nst_loss_of_dead_channels_is_finite_with_a_finite_gradient(shape):
     teacher, student = draw(shape)
     student[..., 0] = 0.0

@@ -7,6 +7,7 @@ import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, every_shape, in_both_dtypes, run, two_seeds
 from nets_for_losses import student_net, teacher_net
+from variants import alike_but_first
 
 from keras_kd import Distiller
 from keras_kd.features import Tap
@@ -44,7 +45,7 @@ class TestOFDLoss(LossContract):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize("margin", [-0.5, None])
+@alike_but_first("margin", [-0.5, None])
 def test_ofd_loss_is_the_papers_formula(margin, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     expected = partial(teacher, student, batch_margin(teacher) if margin is None else margin)

@@ -3,6 +3,7 @@ import pytest
 from contract import LossContract
 from every_loss import draw, in_both_dtypes, run, two_seeds
 from gradients import FLOAT64_STAYS, gradient
+from variants import alike_but_first
 
 from keras_kd.losses import PKTLoss
 
@@ -23,7 +24,7 @@ def pkt(teacher, student):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("widths", [(5, 3, 5), (4, 7, 2), (1, 3, 3)], ids=str)
+@alike_but_first("widths", [(5, 3, 5), (4, 7, 2), (1, 3, 3)], ids=str)
 def test_pkt_loss_is_the_papers_formula(widths, seed, dtype):
     batch, teacher_width, student_width = widths
     teacher, _ = draw((batch, teacher_width), seed)

@@ -4,6 +4,7 @@ from contract import LossContract
 from every_loss import assert_formula, draw, every_shape, in_both_dtypes, run, two_seeds
 from formulas import sigmoid
 from gradients import gradient
+from variants import alike_but_first
 
 from keras_kd.losses import QualityFocalLoss
 
@@ -24,7 +25,7 @@ class TestQualityFocalLoss(LossContract):
 @in_both_dtypes
 @two_seeds
 @every_shape
-@pytest.mark.parametrize("gamma", [1.0, 2.0])
+@alike_but_first("gamma", [1.0, 2.0])
 def test_quality_focal_loss_is_the_papers_formula(gamma, shape, seed, dtype):
     teacher, student = draw(shape, seed)
     loss = QualityFocalLoss(gamma, dtype=dtype, reduction=None)

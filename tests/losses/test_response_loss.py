@@ -5,6 +5,7 @@ from every_loss import FROM_PROBABILITIES, draw, every_response_loss, run, some_
 from formulas import sigmoid, softmax
 from gradients import gradient, rounding
 from keras import activations, ops
+from variants import alike_but_first
 
 from keras_kd.losses import KDLoss, RegressionLoss
 from keras_kd.losses.response_loss import ResponseLoss
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.core
 
 from_probabilities = pytest.mark.parametrize("cls", some_alike(FROM_PROBABILITIES))
 FLAGS = ("teacher_from_logits", "student_from_logits")
-COMBINATIONS = [(True, True), (True, False), (False, True), (False, False)]
+COMBINATIONS = [(False, False), (True, True), (True, False), (False, True)]
 
 
 def activated(cls, logits):
@@ -21,7 +22,7 @@ def activated(cls, logits):
     return softmax(logits) if cls.activation == "softmax" else sigmoid(logits)
 
 
-@pytest.mark.parametrize("from_logits", COMBINATIONS)
+@alike_but_first("from_logits", COMBINATIONS)
 @from_probabilities
 def test_probabilities_distil_as_their_logits_do(cls, from_logits):
     logits = draw((3, 4, 5))
@@ -35,7 +36,7 @@ def test_probabilities_distil_as_their_logits_do(cls, from_logits):
     assert run(declared, *given) == pytest.approx(expected, rel=rounding(1e-10))
 
 
-@pytest.mark.parametrize("from_logits", COMBINATIONS)
+@alike_but_first("from_logits", COMBINATIONS)
 @every_response_loss
 def test_the_distiller_can_say_what_the_models_give_and_is_overruled_by_the_loss(cls, from_logits):
     logits = [ops.array(values, "float32") for values in draw((3, 5))]

@@ -6,6 +6,7 @@ import pytest
 from contract import LossContract
 from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from gradients import gradient
+from variants import alike_but_first
 
 from keras_kd.losses import RKDLoss
 
@@ -37,7 +38,7 @@ def rkd(teacher, student, distance_weight=25.0, angle_weight=50.0):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("widths", [(5, 3, 5), (4, 7, 2), (2, 3, 3)], ids=str)
+@alike_but_first("widths", [(5, 3, 5), (4, 7, 2), (2, 3, 3)], ids=str)
 def test_rkd_loss_is_the_papers_formula(widths, seed, dtype):
     batch, teacher_width, student_width = widths
     teacher, _ = draw((batch, teacher_width), seed)

@@ -12,6 +12,7 @@ from every_loss import (
     two_seeds,
 )
 from gradients import gradient
+from variants import alike_but_first
 
 pytestmark = pytest.mark.core
 
@@ -52,7 +53,7 @@ def test_zero_weights_give_zero_and_a_zero_gradient(cls):
 
 
 @every_loss
-@pytest.mark.parametrize("reduction", ["sum", "mean_with_sample_weight"])
+@alike_but_first("reduction", ["sum", "mean_with_sample_weight"])
 def test_other_reductions_are_those_of_keras(cls, reduction):
     teacher, student = draw((4, 3, 5))
     labels, weights = labels_for((4, 3, 5)), np.array([1.0, 0.0, 2.0, 0.5])

@@ -5,6 +5,7 @@ from every_loss import assert_formula, draw, in_both_dtypes, run, two_seeds
 from formulas import per_sample
 from gradients import gradient
 from keras import ops
+from variants import alike_but_first
 
 from keras_kd.losses import VIDLoss
 
@@ -46,7 +47,7 @@ class TestVIDLoss(LossContract):
 
 @in_both_dtypes
 @two_seeds
-@pytest.mark.parametrize("shape", [(4, 3), (2, 3, 5), (2, 2, 3, 4)], ids=str)
+@alike_but_first("shape", [(2, 2, 3, 4), (4, 3), (2, 3, 5)], ids=str)
 def test_vid_loss_is_the_papers_formula(shape, seed, dtype):
     teacher, student = draw(shape, seed)[0], draw((*shape[:-1], 6), seed)[1]
     loss = VIDLoss(dtype=dtype, reduction=None)

@@ -45,12 +45,13 @@ def data(model, count=96):
     return {"inputs": x, "index": np.arange(count)}, dict.fromkeys(names, y) or y
 
 
-def fitted(cases, jit_compile):
+def fitted(cases, jit_compile, epochs=30):
     """Fits a Distiller with the losses of `cases`.
 
     Args:
         cases: `{name: LossContract}`, of the same nets.
         jit_compile: Whether XLA compiles the step.
+        epochs: Of three steps each, of which the first weighs the losses.
 
     Returns:
         The Distiller, and by name what is left of each distance: 1 where `fit` changed nothing.
@@ -61,7 +62,7 @@ def fitted(cases, jit_compile):
     # Adam's operations for each variable would take TensorFlow twice as long to trace as the rest.
     loss = {"logits": cross_entropy()} if isinstance(y, dict) else cross_entropy()
     model.compile(keras.optimizers.SGD(0.02), loss, jit_compile=jit_compile)
-    fit = {"batch_size": 32, "epochs": 30, "verbose": 0}
+    fit = {"batch_size": 32, "epochs": epochs, "verbose": 0}
     history = model.fit(x, y, callbacks=[_Balance(cases)], **fit).history
     assert np.isfinite(history["loss"]).all()
     after, teacher = (net(x["inputs"], training=False) for net in (model.student, model.teacher))

@@ -370,7 +370,7 @@ def test_tokens_that_are_masked_teach_nothing():
     "cls",
     [
         losses.KDLoss,  # reads the labels as they are
-        losses.JSDLoss,
+        pytest.param(losses.JSDLoss, marks=pytest.mark.alike),
         pytest.param(losses.HardLabelLoss, marks=pytest.mark.slow),
     ],
 )
