@@ -29,8 +29,8 @@ def numbers(count, start=0):
 
 def read(dataset):
     """All elements, in their order, as one nest of arrays."""
-    elements = [keras.tree.map_structure(np.asarray, e) for e in dataset.as_numpy_iterator()]
-    return keras.tree.map_structure(lambda *leaves: np.stack(leaves), *elements)
+    batches = list(dataset.batch(1024).as_numpy_iterator())
+    return keras.tree.map_structure(lambda *parts: np.concatenate(parts), *batches)
 
 
 def outputs(dataset):

@@ -20,9 +20,12 @@ KINDS = {
     "top_k": {"top_k": 2},
     "layers": {"layers": ["hidden"]},
 }
+# Other types of numbers go the way of float16.
+MARKS = dict.fromkeys(["float32", "bfloat16"], pytest.mark.slow)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.alike
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=MARKS.get(kind, ())) for kind in KINDS])
 def test_arrays_hold_what_the_data_set_gives(tmp_path, monkeypatch, kind):
     x, _ = examples()
     settings = dict(KINDS[kind])
@@ -39,6 +42,7 @@ def test_arrays_hold_what_the_data_set_gives(tmp_path, monkeypatch, kind):
             np.testing.assert_allclose(a, b, rtol=1e-6 if kind == "probabilities" else 0.0)
 
 
+@pytest.mark.alike
 def test_answers_of_several_outputs_keep_their_structure(tmp_path):
     x, _ = examples()
     inputs = keras.Input((4,))
@@ -51,12 +55,15 @@ def test_answers_of_several_outputs_keep_their_structure(tmp_path):
         np.testing.assert_array_equal(value, expected[name])
 
 
-def test_every_shard_and_every_view_is_read_in_its_order(tmp_path):
-    # 5,000 examples are three shards, of several blocks.
+@pytest.mark.alike
+def test_every_shard_and_every_view_is_read_in_its_order(tmp_path, monkeypatch):
+    # 40 examples are three shards, of several blocks.
+    monkeypatch.setattr("keras_kd.cache.identity._SHARD_EXAMPLES", 16)
+    monkeypatch.setattr("keras_kd.cache.identity._BLOCK_EXAMPLES", 4)
     cache = TeacherCache(tmp_path, Lines(), dtype="float32")
-    cache.label(numbers(5000), augment=lambda x, seed: x + 0.5 * float_of(seed), views=2)
+    cache.label(numbers(40), augment=lambda x, seed: x + 0.5 * float_of(seed), views=2)
     for view in (0, 1):
-        seen = numbers(5000) + 0.5 * view
+        seen = numbers(40) + 0.5 * view
         np.testing.assert_array_equal(cache.answers(view)["teacher_outputs"], Lines()(seen))
 
 
@@ -81,6 +88,7 @@ def test_arrays_teach_what_the_live_teacher_does(tmp_path):
     assert_same_run(runs[0][0], runs[1][0], runs[0][1], runs[1][1])
 
 
+@pytest.mark.alike
 def test_what_is_not_there_cannot_be_read(tmp_path):
     cache = TeacherCache(tmp_path, Lines())
     with pytest.raises(ValueError, match=r"Answers are missing: .*`label`.* Received: path="):
@@ -92,6 +100,7 @@ def test_what_is_not_there_cannot_be_read(tmp_path):
         cache.answers("0")
 
 
+@pytest.mark.alike
 def test_a_damaged_shard_is_not_read(tmp_path):
     cache = TeacherCache(tmp_path, Lines())
     cache.label(numbers(8))

@@ -168,6 +168,7 @@ def with_hidden(teacher):
 
 
 @pytest.mark.core
+@pytest.mark.alike
 def test_a_functions_features_teach_through_the_cache_as_the_models_do(tmp_path, teacher):
     settings = {"layers": ["hidden"], "dtype": "float32"}
     losses = [FitNetLoss(layers={"hidden": "hidden"}, weight=1.0)]

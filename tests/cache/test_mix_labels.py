@@ -134,6 +134,7 @@ def test_a_certain_teacher_gives_finite_logits():
     assert np.isfinite(x["teacher_outputs"]).all()
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "write",
     [lambda y: y[:, None], lambda y: np.eye(CLASSES)[y], lambda y: y.astype("uint8")],

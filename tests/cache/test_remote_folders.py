@@ -32,7 +32,11 @@ def stores(monkeypatch):
     empty_store()
 
 
-@pytest.fixture(params=["memory", "file", "faulty"])
+# The faulty store is the one in memory, and a store of files is read and forged below.
+OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("file", "faulty")]
+
+
+@pytest.fixture(params=["memory", *OTHERS])
 def address(request, tmp_path):
     """An address of a store that makes nothing atomic but a move."""
     return f"file://{tmp_path}/says" if request.param == "file" else f"{request.param}://b/says"

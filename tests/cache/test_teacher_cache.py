@@ -53,6 +53,7 @@ def test_every_element_gets_its_answer_and_stays_as_it_was(tmp_path, given, part
         assert kept.dtype == sent.dtype
 
 
+@pytest.mark.alike
 def test_elements_of_one_part_stay_so(tmp_path):
     x, _ = examples()
     (found,) = read(TeacherCache(tmp_path, Lines()).label(dataset_of((x,))))
@@ -182,10 +183,10 @@ class Losses(keras.callbacks.Callback):
     [
         (None, 3, losses.KDLoss()),
         pytest.param(None, 3, losses.DKDLoss(), marks=pytest.mark.slow),
-        ("softmax", 3, losses.KDLoss()),
+        pytest.param("softmax", 3, losses.KDLoss(), marks=pytest.mark.alike),
         pytest.param("sigmoid", 3, losses.BinaryKDLoss(2.0), marks=pytest.mark.slow),
         pytest.param("sigmoid", 1, losses.BinaryKDLoss(), marks=pytest.mark.slow),
-        ("sigmoid", 2, losses.RegressionLoss()),
+        pytest.param("sigmoid", 2, losses.RegressionLoss(), marks=pytest.mark.alike),
         pytest.param(None, 2, losses.RegressionLoss(), marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "name", str(value)),
@@ -228,6 +229,7 @@ def test_answers_are_those_of_the_teacher_to_the_stored_precision(tmp_path, dtyp
     )
 
 
+@pytest.mark.alike
 def test_a_declared_kind_is_that_of_a_teacher_that_does_not_tell(tmp_path):
     x = np.linspace(0.1, 0.9, 6, dtype="float32")[:, None]
     with pytest.raises(ValueError, match=r"from_logits=True .*or from_logits=False.*=None"):
@@ -242,12 +244,14 @@ def test_a_declared_kind_is_that_of_a_teacher_that_does_not_tell(tmp_path):
         )
 
 
+@pytest.mark.alike
 def test_sigmoids_that_happen_to_sum_to_one_at_first_are_no_softmax(tmp_path):
     p = np.array([[0.5, 0.5], [0.25, 0.75], [0.9, 0.9], [0.0, 1.0]], "float32")
     train = TeacherCache(tmp_path, lambda x: x, dtype="float32").label(p, batch_size=2)
     np.testing.assert_allclose(outputs(train)["probabilities"], p, rtol=0, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_what_tensorflow_offers_works_on_the_result(tmp_path):
     x = numbers(40)
     train = TeacherCache(tmp_path, Lines(), dtype="float32").label((x, np.arange(40)))
@@ -276,7 +280,7 @@ def test_no_option_that_is_set_later_parts_examples_from_their_answers(
 
         return tf.ensure_shape(tf.py_function(wait, [x], tf.float32), (1,))
 
-    x = numbers(64)
+    x = numbers(32)
     data = dataset_of(x).map(late, num_parallel_calls=8)
     train = TeacherCache(tmp_path, Lines(), dtype="float32").label(data, augment=late)
     options = tf.data.Options()
@@ -287,27 +291,27 @@ def test_no_option_that_is_set_later_parts_examples_from_their_answers(
 
 
 @pytest.mark.alike
-def test_a_dataset_that_changes_afterwards_stops_the_training(tmp_path):
-    for count in (48, 50):
-        end = [count]
+@first_of("shape", [(1,), (None,)], ids=str)
+@pytest.mark.parametrize("count", [48, 50])  # whole blocks, and a part of one
+def test_a_dataset_that_changes_afterwards_stops_the_training(tmp_path, count, shape):
+    end = [count]
 
-        def generate(end=end):
-            yield from numbers(end[0])
+    def generate():
+        yield from numbers(end[0])
 
-        for shape in ((1,), (None,)):
-            end[0] = count
-            data = tf.data.Dataset.from_generator(
-                generate, output_signature=tf.TensorSpec(shape, "float32")
-            )
-            train = TeacherCache(tmp_path / str(count), Lines(), dtype="float32").label(data)
-            assert_labelled(train, numbers(count))
-            for changed in (count - 1, count + 1):
-                end[0] = changed
-                with pytest.raises(tf.errors.FailedPreconditionError, match=f"{count} elements"):
-                    # As many batches as `fit` draws where it knows their number.
-                    list(train.batch(2).take(count // 2))
+    data = tf.data.Dataset.from_generator(
+        generate, output_signature=tf.TensorSpec(shape, "float32")
+    )
+    train = TeacherCache(tmp_path, Lines(), dtype="float32").label(data)
+    assert_labelled(train, numbers(count))
+    for changed in (count - 1, count + 1):
+        end[0] = changed
+        with pytest.raises(tf.errors.FailedPreconditionError, match=f"{count} elements"):
+            # As many batches as `fit` draws where it knows their number.
+            list(train.batch(2).take(count // 2))
 
 
+@pytest.mark.alike
 def test_labels_may_be_of_any_size_and_examples_not(tmp_path):
     sizes = [3, 1, 5, 2]
     data = tf.data.Dataset.from_generator(
@@ -356,6 +360,7 @@ def test_half_precision_teachers_are_stored(tmp_path):
     np.testing.assert_allclose(outputs(train), expected, rtol=0.02, atol=0.02)
 
 
+@pytest.mark.alike
 def test_it_says_how_far_it_is_and_what_it_takes(tmp_path, capsys):
     cache = TeacherCache(tmp_path, Lines(), dtype="bfloat16")
     assert (cache.bytes_per_example, cache.complete) == (None, False)
@@ -369,6 +374,7 @@ def test_it_says_how_far_it_is_and_what_it_takes(tmp_path, capsys):
     assert files < 30 * 6 + 200
 
 
+@pytest.mark.alike
 def test_a_new_cache_asks_about_each_view_of_each_example_once(tmp_path):
     teacher = Lines()
     cache = TeacherCache(tmp_path, teacher)
@@ -378,6 +384,7 @@ def test_a_new_cache_asks_about_each_view_of_each_example_once(tmp_path):
     assert teacher.asked == 2 * 20
 
 
+@pytest.mark.alike
 def test_a_complete_cache_needs_no_teacher(tmp_path):
     x = numbers(30)
     with pytest.raises(ValueError, match=r"Answers are missing.*Received: teacher=None, path='"):

@@ -124,6 +124,9 @@ def wait_for(found):
         time.sleep(0.05)
 
 
+# What was interrupted goes on beside it; that what the dead left is swept, test_meeting_writers.py
+# shows.
+@pytest.mark.slow
 def test_a_killed_process_loses_the_shard_that_it_was_writing(tmp_path):
     with process(KILLED, tmp_path) as killed:
         wait_for((tmp_path / "view-000" / "shard-00002.json").exists)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from caching import Lines, answers_are_read_from_files, lines, numbers, read
-from models_for_tests import inferred, net, sgd
+from models_for_tests import EAGER, inferred, net, sgd
 
 from keras_kd import Distiller, TeacherCache
 
@@ -37,6 +37,7 @@ def views_of(train, passes):
     return [int(view) for view in pairs[:, 0, 1]]
 
 
+@pytest.mark.alike
 def test_the_student_sees_the_very_pixels_that_the_teacher_saw(tmp_path):
     seen = {}
 
@@ -56,9 +57,9 @@ def test_the_student_sees_the_very_pixels_that_the_teacher_saw(tmp_path):
     cache = TeacherCache(tmp_path, teacher, dtype="float32", from_logits=True)
     train = cache.label((images, np.arange(COUNT)), augment=augment, views=VIEWS)
     assert train.element_spec[0]["inputs"].shape == (4, 4, 3)
-    epochs = []
+    shuffled, epochs = train.shuffle(COUNT).batch(4).unbatch(), []
     for _ in range(2 * VIEWS):
-        x, y = read(train.shuffle(COUNT).batch(4).unbatch())
+        x, y = read(shuffled)
         assert sorted(y) == list(range(COUNT))
         for image, answer in zip(x["inputs"], x["teacher_outputs"], strict=True):
             np.testing.assert_array_equal(answer, seen[image.tobytes()])
@@ -87,6 +88,7 @@ def test_the_order_follows_the_seed(tmp_path):
     assert len(set(orders)) > 1
 
 
+@pytest.mark.alike
 def test_one_view_is_the_same_in_every_epoch(tmp_path):
     train = labelled(tmp_path, noisy, views=1)
     first, second = (read(train)["inputs"] for _ in range(2))
@@ -107,29 +109,29 @@ def small_shards(monkeypatch):
 @pytest.mark.alike
 @pytest.mark.usefixtures("small_shards")
 def test_a_view_depends_on_its_example_and_its_number_alone(tmp_path):
-    labelled(tmp_path / "at once", noisy)
-    labelled(tmp_path / "in batches", noisy, batch_size=3)
-    for worker in (1, 0):
-        cache = TeacherCache(tmp_path / "by two", Lines(), dtype="float32")
-        cache.label_shard(numbers(COUNT), worker, 2, augment=noisy, views=VIEWS, batch_size=5)
-    labelled(tmp_path / "in parts", noisy)
-    for part in ("view-000/shard-00001", "view-002/shard-00000"):
-        for suffix in (".json", ".tfrecord"):
-            (tmp_path / "in parts" / (part + suffix)).unlink()
-    labelled(tmp_path / "in parts", noisy)
+    labelled(tmp_path / "at once", noisy, views=2)
     expected = contents(tmp_path / "at once")
-    assert len(expected) == 3 * VIEWS
-    for way in ("in batches", "by two", "in parts"):
-        assert contents(tmp_path / way) == expected
+    assert len(expected) == 3 * 2
+    by_two = tmp_path / "by two"
+    for worker in (1, 0):
+        cache = TeacherCache(by_two, Lines(), dtype="float32")
+        cache.label_shard(numbers(COUNT), worker, 2, augment=noisy, views=2, batch_size=5)
+    assert contents(by_two) == expected
+    for part in ("view-000/shard-00001", "view-001/shard-00000"):
+        for suffix in (".json", ".tfrecord"):
+            (by_two / (part + suffix)).unlink()
+    labelled(by_two, noisy, views=2, batch_size=3)  # in parts, and in other batches
+    assert contents(by_two) == expected
 
 
+@pytest.mark.alike
 @pytest.mark.usefixtures("small_shards")
 def test_views_of_shards_are_read_with_their_answers(tmp_path, monkeypatch):
-    from_memory = labelled(tmp_path, noisy)
+    from_memory = labelled(tmp_path, noisy, views=2)
     answers_are_read_from_files(monkeypatch)
-    for train in (from_memory, labelled(tmp_path, noisy)):
-        seen = [read(train) for _ in range(VIEWS)]
-        assert len({x["inputs"].tobytes() for x in seen}) == VIEWS
+    for train in (from_memory, labelled(tmp_path, noisy, views=2)):
+        seen = [read(train) for _ in range(2)]
+        assert len({x["inputs"].tobytes() for x in seen}) == 2
         for x in seen:
             np.testing.assert_allclose(x["teacher_outputs"], lines(x["inputs"]), rtol=1e-6)
 
@@ -154,7 +156,7 @@ def fitted(path, strategy=None, epochs=2 * VIEWS):
     train = train.shuffle(COUNT).batch(5).prefetch(2)
     with strategy.scope() if strategy else tf.device("CPU"):
         model = Distiller(net(), alpha=0.0)
-        model.compile(sgd(0.0), None)
+        model.compile(sgd(0.0), None, **({} if strategy else EAGER))
     epoch = Epochs()
     model.fit(train, epochs=epochs, verbose=0, callbacks=[epoch])
     return np.round(epoch.losses, 5)
@@ -173,6 +175,7 @@ def test_views_reach_replicas(tmp_path):
     assert len(set(found)) == VIEWS
 
 
+@pytest.mark.alike
 def test_an_augmentation_of_dicts_and_of_the_teachers_other_size(tmp_path):
     def crop(x, seed):
         return {"image": tf.image.stateless_random_crop(x["image"], (4, 4, 1), seed)}
@@ -191,6 +194,7 @@ def test_an_augmentation_of_dicts_and_of_the_teachers_other_size(tmp_path):
         cache.label(({"image": images}, np.zeros(COUNT)))
 
 
+@pytest.mark.alike
 def test_an_augmentation_that_differs_each_time_is_refused(tmp_path):
     def restless(x, seed):
         return x + tf.random.uniform(tf.shape(x))
@@ -199,6 +203,7 @@ def test_an_augmentation_that_differs_each_time_is_refused(tmp_path):
         labelled(tmp_path, restless)
 
 
+@pytest.mark.alike
 def test_an_augmentation_with_numbers_from_the_global_seed_is_refused(tmp_path):
     def ordered(x, seed):
         return x + tf.random.uniform(tf.shape(x), seed=1)
@@ -208,6 +213,7 @@ def test_an_augmentation_with_numbers_from_the_global_seed_is_refused(tmp_path):
         labelled(tmp_path, ordered)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

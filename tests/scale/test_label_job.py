@@ -15,6 +15,7 @@ import pytest
 from caching import Lines, assert_labelled, read
 from exported_files import BIAS, KERNEL, write_saved_model
 from remote_stores import empty_store
+from variants import first_of
 
 from keras_kd import TeacherCache
 from keras_kd.scale import LabelJob
@@ -271,7 +272,7 @@ def store():
     empty_store()
 
 
-@pytest.mark.parametrize("format", ["keras", "saved_model"])
+@first_of("format", ["saved_model", "keras"])
 def test_answers_and_teacher_behind_addresses(tmp_path, store, format):
     local = tmp_path / ("teacher.keras" if format == "keras" else "teacher")
     if format == "keras":

@@ -31,7 +31,7 @@ def inputs():
     return np.random.default_rng(0).normal(size=(23, 4)).astype("float32")
 
 
-@pytest.mark.parametrize("batch_size", [4, 100])
+@pytest.mark.parametrize("batch_size", [4, pytest.param(100, marks=pytest.mark.alike)])
 def test_each_example_leaves_at_the_first_exit_that_is_sure(distiller, inputs, batch_size):
     answers = inferred(distiller, inputs)
     names = ["early", "late", "deepest"]

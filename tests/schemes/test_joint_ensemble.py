@@ -32,6 +32,10 @@ from keras_kd.schemes import JointEnsemble
 pytestmark = pytest.mark.core
 X, Y = examples(8)
 AVERAGES = ("probabilities", "logits", "vote")
+every_average = pytest.mark.parametrize(
+    "average",
+    [AVERAGES[0], *(pytest.param(name, marks=pytest.mark.alike) for name in AVERAGES[1:])],
+)
 
 
 def named(model, name):
@@ -77,7 +81,7 @@ def steps_of_vector(model):
     return log_w - log_w.mean()
 
 
-@pytest.mark.parametrize("average", AVERAGES)
+@every_average
 def test_the_answer_against_float64(average):
     model = ensemble(average)
     z = answer(logits_of(model.members), [1 / 3] * 3, average)
@@ -89,7 +93,7 @@ def test_the_answer_against_float64(average):
     assert logs(model, X, Y)["loss"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("average", AVERAGES)
+@every_average
 def test_the_weights_step_against_central_differences(average):
     models = team()
     for member in models:
@@ -119,17 +123,27 @@ def test_the_members_step_against_the_gradient_of_their_mixture():
         np.testing.assert_allclose(numbers(member)[0], was - X.T @ slope / 8, atol=1e-5)
 
 
+@pytest.fixture(scope="module")
+def alone():
+    """The members, each trained by itself."""
+    models = team()
+    for model in models:
+        model.compile(sgd(1.0), cross_entropy(), **EAGER)
+        model.fit(X, Y, epochs=2, batch_size=8, verbose=0)
+    return models
+
+
+@pytest.mark.alike
 @pytest.mark.parametrize("learn_weights", [True, False])
-def test_with_a_vote_each_member_learns_as_if_it_were_alone(learn_weights):
+def test_with_a_vote_each_member_learns_as_if_it_were_alone(alone, learn_weights):
     model = ensemble("vote", learn_weights=learn_weights)
     model.fit(X, Y, epochs=2, batch_size=8, verbose=0)
-    for member, alone in zip(model.members, team(), strict=True):
-        alone.compile(sgd(1.0), cross_entropy(), **EAGER)
-        alone.fit(X, Y, epochs=2, batch_size=8, verbose=0)
-        assert_same_weights(member, alone, atol=1e-5)
+    for member, other in zip(model.members, alone, strict=True):
+        assert_same_weights(member, other, atol=1e-5)
     assert (model.member_weights == [1 / 3] * 3) is not learn_weights
 
 
+@pytest.mark.alike
 def test_members_may_end_in_softmax():
     plain = ensemble(models=team())
     mixed = team()
@@ -174,6 +188,7 @@ def test_the_logs_tell_how_good_each_member_is_and_what_it_weighs():
     assert [found[f"{name}_weight"] for name in "abc"] == pytest.approx(model.member_weights)
 
 
+@pytest.mark.alike
 def test_regularisers_count_once():
     models = team(kernel_regularizer="l2")
     expected = sum(0.01 * (numbers(model)[0] ** 2).sum() for model in models)
@@ -183,6 +198,7 @@ def test_regularisers_count_once():
     assert found["a_loss"] == pytest.approx(label_loss(logits_of(models)[0]), rel=1e-5)
 
 
+@pytest.mark.alike
 def test_it_is_saved_and_goes_on(tmp_path):
     def dropping(name, seed):
         rate = layers.Dropout(0.5, seed=seed)
@@ -198,6 +214,7 @@ def test_it_is_saved_and_goes_on(tmp_path):
     assert_same_weights(loaded, model)
 
 
+@pytest.mark.alike
 @first_of("average", ["vote", "probabilities"])
 def test_it_teaches_live_and_through_a_cache(average, tmp_path):
     keras.config.disable_interactive_logging()

@@ -56,6 +56,7 @@ def logs_of(model, *data, **kwargs):
     return model.test_on_batch(*data, return_dict=True, **kwargs)
 
 
+@pytest.mark.alike
 def test_two_students_against_float64():
     x, y = examples()
     students = cohort()
@@ -128,6 +129,7 @@ def test_probabilities_teach_what_their_logits_do(learn_from):
         np.testing.assert_allclose(of_softmax[name], value, rtol=1e-4, err_msg=name)
 
 
+@pytest.mark.alike
 def test_examples_without_a_label_are_learned_from_each_other():
     x, y = examples()
     students = cohort()
@@ -161,7 +163,7 @@ def test_weights_and_ignored_classes_count_in_every_term():
     np.testing.assert_allclose(logs["s0_mutual_loss"], kd(b, a, 1.0)[y != 0].mean(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("learn_from", ["each", "mean"])
+@pytest.mark.parametrize("learn_from", ["each", pytest.param("mean", marks=pytest.mark.alike)])
 def test_padding_counts_for_nothing(learn_from):
     def tagger(seed):
         keras.utils.set_random_seed(seed)
@@ -285,6 +287,7 @@ def test_schedules_change_it_as_they_do_a_distiller():
         model.fit(x, y, callbacks=[AlphaScheduler(lambda epoch: 0.5)], **fit)
 
 
+@pytest.mark.alike
 def test_saved_and_resumed(tmp_path):
     x, y = examples()
     students = [named(net(seed=1), "a"), named(net(3, seed=2), "b")]

