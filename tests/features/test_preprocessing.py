@@ -1,5 +1,7 @@
 """KerasHub's tasks with their preprocessors, by every door."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from keras_kd.teachers import Ensemble, MovingAverage, PerOutput
 
 keras_hub = pytest.importorskip("keras_hub")
 tf = pytest.importorskip("tensorflow")
+models = keras_hub.models
 pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 WORDS = list("abcdefghij")
@@ -67,7 +70,6 @@ class MaskedTexts(Untraced, keras_hub.models.BertMaskedLMPreprocessor): ...
 
 def text_task(seed=0, kind=Texts):
     keras.utils.set_random_seed(seed)
-    models = keras_hub.models
     tokenizer = models.BertTokenizer(vocabulary=BERT)
     return models.BertTextClassifier(
         models.BertBackbone(vocabulary_size=len(BERT), **SMALL),
@@ -75,10 +77,6 @@ def text_task(seed=0, kind=Texts):
         dropout=0.0,
         preprocessor=kind(tokenizer, sequence_length=8),
     )
-
-
-def traced_task(seed=0):
-    return text_task(seed, keras_hub.models.BertTextClassifierPreprocessor)
 
 
 def image_task(seed=0):
@@ -102,16 +100,11 @@ def image_task(seed=0):
 
 def causal_task(seed=0, kind=CausalTexts):
     keras.utils.set_random_seed(seed)
-    models = keras_hub.models
     words = ["<|endoftext|>", *WORDS, "Ġ", "ab"]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = models.GPT2Tokenizer(vocabulary=vocabulary, merges=["a b"])
     backbone = models.GPT2Backbone(vocabulary_size=len(vocabulary), **SMALL)
     return models.GPT2CausalLM(backbone, preprocessor=kind(tokenizer, sequence_length=8))
-
-
-def traced_causal_task(seed=0):
-    return causal_task(seed, keras_hub.models.GPT2CausalLMPreprocessor)
 
 
 @pytest.fixture(scope="module")
@@ -128,10 +121,10 @@ def tokens(teacher):
 
 TASKS = {
     "text": (text_task, TEXTS),
-    "traced text": (traced_task, TEXTS),
+    "traced text": (partial(text_task, kind=models.BertTextClassifierPreprocessor), TEXTS),
     "image": (image_task, IMAGES),
     "causal": (causal_task, TEXTS),
-    "traced causal": (traced_causal_task, TEXTS),
+    "traced causal": (partial(causal_task, kind=models.GPT2CausalLMPreprocessor), TEXTS),
 }
 
 
@@ -287,7 +280,6 @@ def test_an_exported_task_is_checked_on_its_models_inputs(tmp_path, task):
 
 def masked_task(seed=0):
     keras.utils.set_random_seed(seed)
-    models = keras_hub.models
     preprocessor = MaskedTexts(
         models.BertTokenizer(vocabulary=BERT), sequence_length=8, mask_selection_length=3
     )
