@@ -83,6 +83,7 @@ def test_a_whole_number_is_a_python_int_in_range():
             check_whole_number("dim", wrong, least=1)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("path", ["gs://bucket/s.tflite", "s3://b", pathlib.Path("gs://bucket/s")])
 def test_addresses_are_no_paths_wherever_one_is_taken(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -88,6 +88,7 @@ def test_calls_of_keras_and_of_runtimes_have_columns_of_their_own(compared):
     assert "Runtime" not in alone
 
 
+@pytest.mark.alike
 def test_tables_and_plots_show_files_as_any_row(compared, tmp_path):
     pytest.importorskip("matplotlib")
     names = ["model", "keras", "tflite", "onnx", "served"]
@@ -98,6 +99,7 @@ def test_tables_and_plots_show_files_as_any_row(compared, tmp_path):
     assert [text.get_text() for text in figure.axes[-1].texts] == names
 
 
+@pytest.mark.alike
 def test_a_teacher_that_is_a_file_and_one_that_is_gone_by_now(files, tmp_path):
     file = tmp_path / "teacher.tflite"
     file.write_bytes(files["tflite"].read_bytes())
@@ -111,6 +113,7 @@ def test_a_teacher_that_is_a_file_and_one_that_is_gone_by_now(files, tmp_path):
     assert listed.reference == "t" and listed.rows[0]["agreement"] == 1.0
 
 
+@pytest.mark.alike
 def test_a_reference_may_be_a_path(files):
     found = compare({"m": linear(KERNEL, BIAS)}, (X, Y), reference=files["tflite"])
     assert found.rows[0]["kl"] == pytest.approx(0.0, abs=1e-6)
@@ -118,6 +121,7 @@ def test_a_reference_may_be_a_path(files):
         compare({"m": linear(KERNEL)}, (X, Y), reference=str(files["tflite"]))
 
 
+@pytest.mark.alike
 def test_int8_ends_are_real_numbers_to_the_scores(tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 
@@ -140,6 +144,7 @@ def test_int8_ends_are_real_numbers_to_the_scores(tmp_path):
     assert row["weights_bytes"] == 4 * 3 + 4 * 3
 
 
+@pytest.mark.alike
 def test_files_of_a_fixed_batch_size_answer_any_data(tmp_path):
     models = {
         "one": write_tflite(tmp_path / "one.tflite", batch_size=1),
@@ -151,6 +156,7 @@ def test_files_of_a_fixed_batch_size_answer_any_data(tmp_path):
         assert row["runtime_latency_ms_batch32"] > 0
 
 
+@pytest.mark.alike
 def test_lists_of_files_are_seeds_of_one_kind(tmp_path):
     kernels = [KERNEL + noise for noise in RNG.normal(size=(2, 4, 3)).astype("float32")]
     models = {
@@ -168,6 +174,7 @@ def test_lists_of_files_are_seeds_of_one_kind(tmp_path):
     assert [each.verdict for each in found.differences] == ["NOT TOLD APART"]
 
 
+@pytest.mark.alike
 def test_regression_and_several_labels(files):
     targets = RNG.normal(size=(50, 3)).astype("float32")
     row = compare({"m": files["onnx"]}, (X, targets)).rows[0]
@@ -242,6 +249,7 @@ def test_files_with_other_numbers_of_outputs_are_refused(files, tmp_path):
         compare({"three": files["tflite"], "two": other}, (X, Y))
 
 
+@pytest.mark.alike
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch writes no SavedModels")
 def test_several_inputs_go_by_name_and_results_of_exports_are_paths(tmp_path):
     from keras_kd import export_student

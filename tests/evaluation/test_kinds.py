@@ -7,7 +7,7 @@ from models_for_tests import inferred, net
 
 from keras_kd.evaluation import compare
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 X = np.random.default_rng(0).normal(size=(90, 4)).astype("float32")
 TRUTH = net(seed=99, width=7)
@@ -94,7 +94,6 @@ def test_several_labels_are_judged_by_single_labels():
     assert np.isclose(difference.mean, wrong)
 
 
-@pytest.mark.alike
 @pytest.mark.parametrize("lengths", [(1, 1), (2, 3), (0, 2)])
 def test_lists_of_other_lengths_are_refused(lengths):
     models = {name: [net()] * length for name, length in zip("ab", lengths, strict=True)}
@@ -102,7 +101,6 @@ def test_lists_of_other_lengths_are_refused(lengths):
         compare(models, (X, Y))
 
 
-@pytest.mark.alike
 def test_a_kind_is_no_reference():
     with pytest.raises(ValueError, match=r"Received: reference='a'\. Available: \['a, 1'"):
         compare({"a": [net(), net()]}, (X, Y), reference="a")

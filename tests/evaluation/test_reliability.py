@@ -8,7 +8,7 @@ from keras_kd import compare, plot_reliability
 from keras_kd.evaluation.expected_calibration_error import ExpectedCalibrationError
 from keras_kd.evaluation.reliability import reliability
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.alike]
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 4)).astype("float32")
@@ -33,7 +33,6 @@ def bars(panel):
     return {round(bar.get_x() + bar.get_width() / 2, 6): bar.get_height() for bar in panel.patches}
 
 
-@pytest.mark.alike
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("bins", [15, 4])
 def test_bins_are_counted_example_by_example_and_give_the_library_s_error(bins, weights):
@@ -49,7 +48,6 @@ def test_bins_are_counted_example_by_example_and_give_the_library_s_error(bins, 
     assert found.ece == pytest.approx(float(metric.result()), abs=1e-6)
 
 
-@pytest.mark.alike
 def test_confidence_on_an_edge_is_in_the_bin_below():
     found = reliability(np.array([0, 1]), np.array([[0.5, 0.5], [1.0, 0.0]], "float32"), bins=4)
     assert found.weight.tolist() == [0, 1, 0, 1]
@@ -104,7 +102,6 @@ def test_panels_that_are_left_over_are_not_there():
     assert len(figure.axes) == 10
 
 
-@pytest.mark.alike
 @pytest.mark.parametrize(
     ("models", "data", "kwargs", "error", "message"),
     [

@@ -82,7 +82,7 @@ def test_sequences_of_any_length(name, reader, tmp_path):
 
 @pytest.mark.alike
 @pytest.mark.core
-@pytest.mark.parametrize("name", FORMATS)
+@first_of("name", FORMATS)
 def test_subclassed_student_learns_its_inputs_from_the_data(name, tmp_path):
     student = Subclassed()
     random = np.random.default_rng(0)
@@ -93,7 +93,7 @@ def test_subclassed_student_learns_its_inputs_from_the_data(name, tmp_path):
 
 @pytest.mark.alike
 @pytest.mark.core
-@pytest.mark.parametrize("name", FORMATS)
+@first_of("name", FORMATS)
 def test_lists_of_inputs_and_outputs_without_data_run_on_random_inputs(name, tmp_path):
     inputs = [keras.Input((4,)), keras.Input((3,))]
     x = keras.layers.Concatenate()(inputs)
@@ -132,7 +132,7 @@ def test_students_in_lower_precision_export_and_stay_as_they_are(policy, name, i
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("name", FORMATS)
+@first_of("name", FORMATS)
 def test_an_export_that_disagrees_leaves_nothing(name, tmp_path):
     student = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), Noisy()])
     with pytest.raises(ExportMismatchError, match=r"disagrees.*output_0.*error") as caught:
@@ -141,6 +141,7 @@ def test_an_export_that_disagrees_leaves_nothing(name, tmp_path):
     assert list((tmp_path / "runs").iterdir()) == []
 
 
+@pytest.mark.alike
 @pytest.mark.core
 @pytest.mark.parametrize("name", ["student", "student.keras"])
 def test_a_path_that_exists_is_left_alone(name, classifier, tmp_path):
@@ -189,6 +190,7 @@ def test_a_folder_that_takes_nothing_is_an_error_in_words(classifier, tmp_path, 
         export_student(classifier, tmp_path / "student.keras")
 
 
+@pytest.mark.alike
 @pytest.mark.core
 def test_a_distiller_is_refused_in_favour_of_its_student(classifier, tmp_path):
     distiller = keras.Sequential([classifier])
@@ -210,6 +212,7 @@ def test_something_that_is_no_model_is_refused(tmp_path):
         export_student(3, tmp_path / "student")
 
 
+@pytest.mark.alike
 @pytest.mark.core
 @pytest.mark.parametrize(("name", "quantize"), [("s.keras", "int8"), ("s.tflite", "int4")])
 def test_impossible_quantisation_lists_what_is_possible(name, quantize, classifier, tmp_path):
@@ -217,12 +220,14 @@ def test_impossible_quantisation_lists_what_is_possible(name, quantize, classifi
         export_student(classifier, tmp_path / name, quantize=quantize)
 
 
+@pytest.mark.alike
 @pytest.mark.core
 def test_int8_without_calibration_data_says_what_to_pass(classifier, images, tmp_path):
     with pytest.raises(ValueError, match="pass `calibration_data`, a batched"):
         export_student(classifier, tmp_path / "s.tflite", quantize="int8", verify_data=images)
 
 
+@pytest.mark.alike
 @pytest.mark.core
 def test_data_that_yields_nothing_is_refused(classifier, tmp_path):
     with pytest.raises(ValueError, match="yields no batch"):
@@ -230,6 +235,7 @@ def test_data_that_yields_nothing_is_refused(classifier, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.alike
 @pytest.mark.core
 def test_examples_that_are_not_batched_are_refused(classifier, images, tmp_path):
     with pytest.raises(ValueError, match=r"Batches of examples.*shape \(8, 8, 1\)"):
@@ -237,6 +243,7 @@ def test_examples_that_are_not_batched_are_refused(classifier, images, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.alike
 @pytest.mark.core
 def test_data_sets_of_keras_are_walked(classifier, images, tmp_path):
     class Batches(keras.utils.PyDataset):
@@ -257,6 +264,7 @@ def test_data_sets_of_tensorflow_are_walked(classifier, images, tmp_path):
     assert (result.examples, result.agreement) == (50, 1.0)
 
 
+@pytest.mark.alike
 @pytest.mark.core
 def test_format_wins_over_the_suffix(classifier, tmp_path):
     result = export_student(classifier, tmp_path / "student.v2", format="keras")

@@ -102,6 +102,7 @@ def test_the_flash_flag_is_restored(kind):
     assert_reads(found, layer, X)
 
 
+@pytest.mark.alike
 def test_the_flash_flag_is_restored_after_an_error():
     layer = multi_head(flash_attention=True)
     layer.build((B, T, WIDTH), (B, T, WIDTH))
@@ -152,6 +153,7 @@ def test_an_attention_mask_of_keys_tells_padding(kind, shape):
     np.testing.assert_array_equal(array(real), [[1, 1, 1, 0, 0]] * B)
 
 
+@pytest.mark.alike
 @both_kinds
 @pytest.mark.parametrize("length", [T, 3])
 def test_keys_of_another_sequence_say_nothing_of_the_queries(kind, length):
@@ -175,6 +177,7 @@ def test_dropout_in_training_does_not_reach_the_scores(kind):
     assert np.abs(first - second).max() > 1e-3
 
 
+@pytest.mark.alike
 def test_a_layer_that_runs_twice_is_read_by_call():
     layer = multi_head()
     inputs = keras.Input((T, WIDTH))
@@ -201,6 +204,7 @@ def test_half_precision_gives_logits_in_float32():
     np.testing.assert_allclose(array(scores), expected, atol=3e-2)
 
 
+@pytest.mark.alike
 def test_attention_over_two_axes_is_refused():
     layer = layers.MultiHeadAttention(2, 3, attention_axes=(1, 2), name="attention")
     watch(layer, "attention_scores")

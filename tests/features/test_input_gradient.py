@@ -18,6 +18,7 @@ def numpy(value):
     return np.asarray(ops.convert_to_numpy(value), "float64")
 
 
+@pytest.mark.alike
 def test_the_gradient_of_a_linear_model_is_its_kernel():
     kernel = np.array([[1.0, 2.0], [3.0, -4.0], [0.5, 0.0]])
     gradient = numpy(input_gradient(linear(kernel), np.ones((2, 3), "float32"), first))
@@ -69,6 +70,7 @@ def test_the_pass_is_not_recorded():
     assert len(recording.calls_of(model.get_layer("hidden"))) == 1
 
 
+@pytest.mark.alike
 def test_other_backends_are_told(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "other")
     with pytest.raises(NotImplementedError, match=r"and PyTorch\. Received: backend='other'"):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from models_for_tests import inferred
+from models_for_tests import EAGER, inferred
 
 import keras_kd
 from keras_kd.features.own_inputs import own_inputs
@@ -44,7 +44,7 @@ def alone(model):
 def compiled(*models, **arguments):
     distiller = keras_kd.Distiller(*models, alpha=0.5, **arguments)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    distiller.compile(keras.optimizers.SGD(0.0), loss)
+    distiller.compile(keras.optimizers.SGD(0.0), loss, **EAGER)
     return distiller
 
 
@@ -89,11 +89,13 @@ def test_compare_gives_each_model_its_own_inputs(student, teacher):
     np.testing.assert_allclose(accuracies, expected, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_a_name_that_is_missing_is_still_an_error(student, teacher):
     with pytest.raises(ValueError, match=r"Missing data for input .c."):
         compiled(student, teacher).fit({"a": X["a"], "b": X["b"]}, Y, verbose=0)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("layers", [(), ("dense",)])
 def test_a_cached_teacher_reads_its_own_inputs(tmp_path, layers):
     teacher = net("ac", 1)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from models_for_tests import assert_same_weights, cross_entropy
+from models_for_tests import EAGER, assert_same_weights, cross_entropy, inferred
 from networks import adaptive_average
 from variants import first_of
 
@@ -37,7 +37,7 @@ def distiller(student, teacher, layers=None, **kwargs):
 
 def trained(student, teacher, x=None, **kwargs):
     model = distiller(student, teacher, **kwargs)
-    model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    model.compile(keras.optimizers.Adam(1e-2), **EAGER)
     model.fit(images() if x is None else x, batch_size=8, epochs=1, verbose=0)
     return model
 
@@ -56,7 +56,7 @@ def test_it_answers_as_the_three_would_one_after_the_other(tmp_path):
     features = part(value(student, "top", x), training=False)
     pooled = ops.convert_to_numpy(features).mean(axis=(1, 2))
     expected = teacher.get_layer("scores")(pooled)
-    predicted = made.predict(x, verbose=0)
+    predicted = inferred(made, x)
     np.testing.assert_allclose(predicted, ops.convert_to_numpy(expected), atol=1e-5)
     assert made.input.name == "image"
     # Nothing was done to the teacher, and nothing of it that is not needed is carried.
@@ -69,7 +69,7 @@ def test_it_answers_as_the_three_would_one_after_the_other(tmp_path):
     assert text.count('"Conv2D"') == 2 + 3  # the student's and the projector's
     loaded = keras.saving.load_model(path)
     assert_same_weights(loaded, made, atol=0.0)
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), predicted, atol=1e-6)
+    np.testing.assert_allclose(inferred(loaded, x), predicted, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -111,12 +111,13 @@ def test_the_larger_of_two_resolutions_was_averaged(ours, theirs, tmp_path):
     (part,) = model.feature_terms[0].parts
     pooled = ops.convert_to_numpy(part(features, training=False)).mean(axis=(1, 2))
     expected = ops.convert_to_numpy(teacher.get_layer("scores")(pooled))
-    np.testing.assert_allclose(made.predict(x, verbose=0), expected, atol=1e-5)
+    np.testing.assert_allclose(inferred(made, x), expected, atol=1e-5)
     made.save(tmp_path / "made.keras")
     loaded = keras.saving.load_model(tmp_path / "made.keras")
-    np.testing.assert_allclose(loaded.predict(x, verbose=0), expected, atol=1e-5)
+    np.testing.assert_allclose(inferred(loaded, x), expected, atol=1e-5)
 
 
+@pytest.mark.alike
 def test_a_classifier_that_knows_its_resolution_is_said_to():
     def flat(width, name, strides):
         x = inputs = keras.Input((8, 8, 1))
@@ -128,6 +129,7 @@ def test_a_classifier_that_knows_its_resolution_is_said_to():
         student_with_teacher_classifier(model)
 
 
+@pytest.mark.alike
 def test_sequential_models_and_nested_backbones_and_inputs_of_layers():
     def net(width, name):
         backbone = keras.Sequential(
@@ -142,7 +144,7 @@ def test_sequential_models_and_nested_backbones_and_inputs_of_layers():
         made = student_with_teacher_classifier(model)
         (part,) = model.feature_terms[0].parts
         expected = teacher.get_layer("scores")(part(student.get_layer("backbone")(x)))
-        predicted = made.predict(x, verbose=0)
+        predicted = inferred(made, x)
         np.testing.assert_allclose(predicted, ops.convert_to_numpy(expected), atol=1e-5)
     model = distiller(student, teacher, layers={"inner": "inner"})
     with pytest.raises(ValueError, match=r"not of one inside a nested model.*layer='inner'"):
@@ -169,16 +171,18 @@ def test_the_students_inputs_and_the_teachers_outputs_keep_their_structure():
     (part,) = model.feature_terms[0].parts
     features = ops.convert_to_numpy(part(value(model.student, "top", x), training=False))
     expected = model.teacher.get_layer("head")(features.mean(axis=1))
-    predicted = made.predict(x, verbose=0)["scores"]
+    predicted = inferred(made, x)["scores"]
     np.testing.assert_allclose(predicted, ops.convert_to_numpy(expected), atol=1e-5)
 
 
+@pytest.mark.alike
 def test_a_mask_that_the_classifier_needs_is_a_path_around_the_tap():
     model = distiller(reader(3, 0, "student"), reader(6, 1, "teacher", mask_zero=True))
     with pytest.raises(ValueError, match=r"other paths \(a mask is one, too\).*'top'"):
         student_with_teacher_classifier(model)
 
 
+@pytest.mark.alike
 def test_what_cannot_be_cut_is_said_to_be_so():
     student, teacher = cnn(3, "student"), cnn(6, "teacher", seed=1)
     model = distiller(student, teacher)
@@ -192,6 +196,7 @@ def test_what_cannot_be_cut_is_said_to_be_so():
         student_with_teacher_classifier(pairs)
 
 
+@pytest.mark.alike
 def test_a_path_around_the_tap_is_said_to_be_there():
     inputs = keras.Input((8, 8, 1))
     x = layers.Conv2D(4, 3, padding="same", activation="relu", name="top")(inputs)
@@ -211,6 +216,7 @@ class Subclassed(keras.Model):
         return self.top(x)
 
 
+@pytest.mark.alike
 def test_a_subclassed_model_cannot_be_cut():
     student, teacher = Subclassed(name="one"), Subclassed(name="other")
     for model in (student, teacher):

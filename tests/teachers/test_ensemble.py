@@ -47,6 +47,7 @@ def test_the_mean_of_logits_is_the_geometric_mean_of_probabilities():
     np.testing.assert_allclose(given, np.mean(logits_of(*members), axis=0), atol=1e-6)
 
 
+@pytest.mark.alike
 def test_votes_are_shares_of_the_members():
     members = [linear([[5.0, 0.0, 0.0]]), linear([[4.0, 1.0, 0.0]]), linear([[0.0, 0.0, 1.0]])]
     ensemble = Ensemble(members, weights=[1.0, 1.0, 2.0], average="vote")
@@ -54,6 +55,7 @@ def test_votes_are_shares_of_the_members():
     assert kind(ensemble) == [False]
 
 
+@pytest.mark.alike
 def test_members_may_end_in_softmax_or_in_logits():
     plain, soft = net(seed=1), net(seed=1, activation="softmax")
     for average in ("probabilities", "vote", "logits"):
@@ -73,6 +75,7 @@ def test_multi_label_members_are_averaged_by_their_sigmoid():
     np.testing.assert_allclose(1.0 / (1.0 + np.exp(-given)), expected, atol=1e-6)
 
 
+@pytest.mark.alike
 def test_one_number_is_a_yes_or_no_or_a_value_and_no_softmax():
     members = [net(seed=1, classes=1), net(seed=2, classes=1, activation="sigmoid")]
     first, second = logits_of(*members)
@@ -110,6 +113,7 @@ def test_its_members_layers_can_be_matched():
     assert np.isfinite(model.fit(X, Y, verbose=0).history["fit_net_loss"][0])
 
 
+@pytest.mark.alike
 def test_a_distiller_with_an_ensemble_is_saved_and_resumed(tmp_path):
     model = Distiller(net(3), Ensemble([net(7, seed=1), net(9, seed=2)], weights=[1.0, 3.0]))
     model.compile("sgd", cross_entropy())

@@ -43,7 +43,7 @@ def weights_of(mapping):
 def fitted(data, kind="temperature", **kwargs):
     """What a mapping becomes in a few steps."""
     mapping = OutputMapping(kind, CLASSES)
-    fit_mapping(mapping, data, **{"steps": 20, "validation_split": 0.0, **kwargs})
+    fit_mapping(mapping, data, **{"steps": 6, "validation_split": 0.0, **kwargs})
     return np.concatenate([np.ravel(weight) for weight in weights_of(mapping)])
 
 
@@ -67,7 +67,7 @@ def test_what_is_wrong_class_by_class_is_put_right(kind):
     shift = np.array([2.0, 0.0, -1.0])
     logits, labels = overconfident(1500, times=1.0, shift=shift)
     mapping = OutputMapping(kind, CLASSES)
-    found = fit_mapping(mapping, (logits, labels), steps=200)
+    found = fit_mapping(mapping, (logits, labels), steps=100)
     assert found.judged == 300
     fresh, wanted = overconfident(1500, times=1.0, shift=shift, seed=1)
     mapped = np.asarray(ops.convert_to_numpy(mapping(fresh)))

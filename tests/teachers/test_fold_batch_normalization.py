@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from models_for_tests import inferred
+from models_for_tests import EAGER, inferred
 
 import keras_kd
 from keras_kd.models import resnet, wide_resnet
@@ -76,6 +76,7 @@ def test_what_does_not_follow_a_linear_layer_stays():
     assert_same_outputs(model, folded)
 
 
+@pytest.mark.alike
 def test_a_convolution_that_is_read_elsewhere_keeps_its_value():
     inputs = keras.Input((6, 6, 2))
     read_twice = layers.Conv2D(3, 1, name="read_twice")(inputs)
@@ -111,17 +112,20 @@ def test_it_teaches_what_the_teacher_teaches():
         distilling.compile(
             keras.optimizers.SGD(0.01),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            **EAGER,
         )
         losses.append(distilling.fit(x, y, batch_size=8, epochs=2, verbose=0).history["kd_loss"])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
 
 
+@pytest.mark.alike
 def test_a_folded_model_is_saved_and_loaded(tmp_path):
     folded = fold_batch_normalization(with_statistics(resnet((8, 8, 3), 3, depth=8, width=4)))
     folded.save(tmp_path / "folded.keras")
     assert_same_outputs(folded, keras.saving.load_model(tmp_path / "folded.keras"))
 
 
+@pytest.mark.alike
 def test_a_subclassed_model_is_refused():
     class Net(keras.Model):
         def call(self, x):

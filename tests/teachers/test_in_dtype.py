@@ -92,7 +92,7 @@ def test_it_computes_in_that_precision_and_agrees_with_the_teacher(make, dtype):
 
 
 def test_a_student_of_it_learns_what_a_student_of_the_float32_teacher_learns():
-    x, y = images(64), np.arange(64) % 5
+    x, y = images(32), np.arange(32) % 5
     answers = []
     for dtype in (None, "bfloat16"):
         model = distiller(functional(1), functional(), alpha=0.1, teacher_dtype=dtype)
@@ -117,6 +117,7 @@ def test_it_follows_a_teacher_that_loads_other_weights_later():
     np.testing.assert_allclose(heard(model, images()), expected, atol=0.05)
 
 
+@pytest.mark.alike
 def test_a_batch_trained_alone_does_not_copy_the_teacher_again(monkeypatch):
     model = distiller(functional(1), functional(), teacher_dtype="bfloat16")
     x, y = images(8), np.arange(8) % 5
@@ -125,6 +126,7 @@ def test_a_batch_trained_alone_does_not_copy_the_teacher_again(monkeypatch):
     model.train_on_batch(x, y)
 
 
+@pytest.mark.alike
 def test_a_saved_distiller_goes_on_with_it(tmp_path):
     x, y = images(16), np.arange(16) % 5
     model = distiller(functional(1), functional(), teacher_dtype="bfloat16")
@@ -145,17 +147,20 @@ def test_an_ensemble_runs_in_it_too():
     assert np.isfinite(model.fit(x, y, verbose=0).history["kd_loss"][0])
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", ["bf16", "int8", 16, "", True])
 def test_what_is_no_precision_is_refused(wrong):
     with pytest.raises(ValueError, match=r"`teacher_dtype` must be .* Received: teacher_dtype="):
         Distiller(net(3), net(5, seed=1), teacher_dtype=wrong)
 
 
+@pytest.mark.alike
 def test_a_precision_without_a_teacher_is_refused():
     with pytest.raises(ValueError, match=r"no teacher to run.*teacher_dtype='bfloat16'"):
         Distiller(net(3), teacher_dtype="bfloat16")
 
 
+@pytest.mark.alike
 def test_a_teacher_that_cannot_be_rebuilt_is_named():
     class Unsaved(layers.Layer):
         def __init__(self, connection, **kwargs):

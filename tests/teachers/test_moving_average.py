@@ -14,6 +14,7 @@ from models_for_tests import (
     normalized_net,
     numbers,
 )
+from variants import first_of
 
 from keras_kd import Distiller
 from keras_kd.losses import FitNetLoss
@@ -88,8 +89,8 @@ def test_several_steps_in_one_execution_are_followed_one_by_one():
 
 def test_momentum_ramps_up_as_the_authors_have_it():
     model, weights = made(momentum=0.7, ramp_up=True, compiled=EAGER), Weights()
-    fit(model, weights)
-    assert_average(model, weights.seen, [1 / 2, 2 / 3, 0.7, 0.7, 0.7, 0.7])
+    fit(model, weights, epochs=1)
+    assert_average(model, weights.seen, [1 / 2, 2 / 3, 0.7])
 
 
 def test_momentum_can_change_while_the_distiller_trains():
@@ -111,16 +112,18 @@ def test_the_teacher_of_the_first_step_is_the_student_it_was_made_of():
     assert fit(model, epochs=1, batch_size=12)["kd_loss"] == [0.0]
 
 
+@pytest.mark.alike
 def test_momentum_one_leaves_the_teacher_and_zero_takes_the_student():
     still, same = made(net(), 1.0, compiled=EAGER), made(net(), 0.0, compiled=EAGER)
     before = numbers(still.teacher.model)
-    fit(still)
-    fit(same)
+    fit(still, epochs=1)
+    fit(same, epochs=1)
     for a, b in zip(numbers(still.teacher.model), before, strict=True):
         np.testing.assert_array_equal(a, b)
     assert_same_weights(same.teacher.model, same.student)
 
 
+@pytest.mark.alike
 def test_average_and_student_stay_ordinary_models():
     student = net()
     student.layers[-1].trainable = False
@@ -143,14 +146,14 @@ def test_evaluate_leaves_it_alone():
 
 def test_a_saved_distiller_goes_on_as_the_one_that_was_not(tmp_path):
     model = made(momentum=0.9, ramp_up=True, compiled=EAGER)
-    fit(model)
+    fit(model, epochs=1)
     model.teacher.momentum = 0.7
     model.save(tmp_path / "distiller.keras")
     loaded = keras.saving.load_model(tmp_path / "distiller.keras")
     loaded.run_eagerly = model.run_eagerly
     assert_same_weights(loaded.teacher, model.teacher, atol=0)
     for each in (model, loaded):
-        fit(each)
+        fit(each, epochs=1)
     assert_same_weights(loaded.student, model.student)
     assert_same_weights(loaded.teacher, model.teacher)
 
@@ -161,18 +164,20 @@ class Killed(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.alike
 def test_backup_and_restore_gives_the_average_back(tmp_path):
     def backup():
         return keras.callbacks.BackupAndRestore(tmp_path / "backup", double_checkpoint=True)
 
     whole, killed, resumed = (made(net(), compiled=EAGER, ramp_up=True) for _ in range(3))
-    fit(whole, epochs=4)
+    fit(whole, epochs=3)
     with pytest.raises(KeyboardInterrupt):
-        fit(killed, backup(), Killed(), epochs=4)
-    fit(resumed, backup(), epochs=4)
+        fit(killed, backup(), Killed(), epochs=3)
+    fit(resumed, backup(), epochs=3)
     assert_same_weights(resumed.teacher, whole.teacher)
 
 
+@pytest.mark.alike
 def test_its_answers_and_layers_are_compared():
     hint = FitNetLoss(layers={"hidden": "hidden"})
     model = made(net(activation="softmax"), 0.5, compiled=EAGER, feature_losses=[hint])
@@ -182,7 +187,7 @@ def test_its_answers_and_layers_are_compared():
     assert history["fit_net_loss"][1] > 0.0
 
 
-@pytest.mark.parametrize("policy", ["bfloat16", "mixed_bfloat16"])
+@first_of("policy", ["bfloat16", "mixed_bfloat16"])
 def test_half_precision_is_averaged_in_float32(policy):
     keras.config.set_dtype_policy(policy)
     student = net()
@@ -194,6 +199,7 @@ def test_half_precision_is_averaged_in_float32(policy):
         np.testing.assert_allclose(new - old, 1e-3, rtol=1e-2)  # bfloat16 would not have moved
 
 
+@pytest.mark.alike
 def test_each_layer_keeps_the_precision_that_it_computes_in():
     layers = [keras.layers.Dense(2, dtype=dtype) for dtype in ("bfloat16", "float32")]
     student = keras.Sequential([keras.Input((2,)), *layers])
@@ -215,6 +221,7 @@ def test_labels_of_some_and_other_views_for_the_teacher():
     assert history["kd_loss"][0] > 0.0  # the teacher, still the student, saw other inputs
 
 
+@pytest.mark.alike
 def test_models_with_inputs_by_name_pick_their_own():
     x = {"seen": X, "unseen": X}
     inputs = {"seen": keras.Input((4,), name="seen")}
@@ -223,6 +230,7 @@ def test_models_with_inputs_by_name_pick_their_own():
     assert history["kd_loss"] == [0.0]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("momentum", [-0.1, 1.1, float("nan")])
 def test_a_momentum_outside_0_to_1_is_refused(momentum):
     with pytest.raises(ValueError, match="Received: momentum="):
@@ -232,21 +240,25 @@ def test_a_momentum_outside_0_to_1_is_refused(momentum):
         teacher.momentum = momentum
 
 
+@pytest.mark.alike
 def test_a_student_that_is_not_built_is_refused():
     with pytest.raises(ValueError, match="built=False"):
         MovingAverage(keras.Sequential([keras.layers.Dense(3)]))
 
 
+@pytest.mark.alike
 def test_what_is_no_model_is_refused():
     with pytest.raises(TypeError, match="Received: student="):
         MovingAverage(lambda x: x)
 
 
+@pytest.mark.alike
 def test_a_teacher_of_another_student_is_refused():
     with pytest.raises(ValueError, match="teaches the student that it is of"):
         Distiller(net(), MovingAverage(net()))
 
 
+@pytest.mark.alike
 def test_a_student_that_cannot_be_rebuilt_is_refused():
     class Mine(keras.Model):
         def __init__(self, width):
@@ -262,12 +274,14 @@ def test_a_student_that_cannot_be_rebuilt_is_refused():
         MovingAverage(student)
 
 
+@pytest.mark.alike
 def test_a_copy_in_another_precision_would_not_follow():
     student = net()
     with pytest.raises(ValueError, match="Received: teacher_dtype='bfloat16'"):
         Distiller(student, MovingAverage(student), teacher_dtype="bfloat16")
 
 
+@pytest.mark.alike
 def test_the_summary_says_that_it_follows():
     lines = []
     made(net()).summary(print_fn=lines.append)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 from models_for_tests import (
+    EAGER,
     assert_same_weights,
     cross_entropy,
     distiller,
@@ -54,7 +55,7 @@ def side_by_side(models, x):
 
 def last(activation=None):
     model = keras.Sequential([keras.Input((6,)), layers.Dense(3, activation, name="last")])
-    model.compile(sgd(), cross_entropy())
+    model.compile(sgd(), cross_entropy(), **EAGER)
     return model
 
 
@@ -66,6 +67,7 @@ def quiet():
     keras.config.enable_interactive_logging()
 
 
+@pytest.mark.alike
 def test_the_final_model_is_fitted_on_the_members_probabilities():
     models, final = members(), Nearest()
     stacked = Stacked(models, final)
@@ -245,6 +247,7 @@ def test_members_that_changed_are_another_teacher():
     assert stacked.fingerprint() != before
 
 
+@pytest.mark.alike
 def test_cross_fitting_predicts_each_example_by_members_that_have_not_seen_it():
     seen = []
 
