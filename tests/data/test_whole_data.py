@@ -57,6 +57,15 @@ def test_who_stops_early_ends_the_reading():
     assert [len(batch) for batch in ended(tf.data.Dataset.range(5).batch(2))] == [2, 2, 1]
 
 
+def test_what_is_wrong_is_told_to_who_reads_it_alone():
+    numbers = tf.data.Dataset.range(6).map(lambda x: tf.debugging.check_numerics(1 / (x - 4), "4"))
+    walk = ended(numbers.batch(2))
+    next(walk)
+    walk.close()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="4"):
+        list(ended(numbers.batch(2)))
+
+
 @pytest.mark.slow  # a race that one run of two loses where the look cancels what it reads
 @pytest.mark.skipif(not DATA_DIR, reason="KERAS_KD_DATA_DIR names no folder of TFDS data")
 def test_a_look_at_data_leaves_their_cache_whole(tmp_path):
