@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from models_for_tests import EAGER, cross_entropy, inferred, sgd
+from untraced import Untraced
 from variants import first_of
 
 from keras_kd import Distiller, TeacherCache
@@ -36,26 +37,15 @@ SMALL = {
 }
 
 
-class Untraced:
-    """KerasHub's, run in Python by `tf.data` too, which takes a second to trace its operations."""
+WAYS = ["in Python", pytest.param("traced", marks=pytest.mark.slow)]
 
-    def call(self, x, y=None, sample_weight=None):
-        if tf.executing_eagerly():
-            return super().call(x, y, sample_weight)
-        with tf.init_scope():
-            like = self._call_python(["a"])
-        leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(like)]
 
-        def made(texts):
-            found = self._call_python(np.char.decode(np.asarray(texts, "S")).tolist())
-            pairs = zip(keras.tree.flatten(found), leaves, strict=True)
-            return [np.asarray(each, leaf.dtype) for each, leaf in pairs]
-
-        parts = tf.numpy_function(made, [x], [leaf.dtype for leaf in leaves])
-        for part, leaf in zip(parts, leaves, strict=True):
-            part.set_shape((*x.shape, *leaf.shape[1:]))
-        found = keras.tree.pack_sequence_as(like, parts)
-        return found if y is None else keras.utils.pack_x_y_sample_weight(found, y, sample_weight)
+@pytest.fixture(autouse=True, scope="module", params=WAYS)
+def way(request):
+    """`make test-all` has `tf.data` trace KerasHub's operations in every test."""
+    Untraced.traced = request.param == "traced"
+    yield
+    Untraced.traced = False
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -98,13 +88,13 @@ def image_task(seed=0):
     )
 
 
-def causal_task(seed=0, kind=CausalTexts):
+def causal_task(seed=0):
     keras.utils.set_random_seed(seed)
     words = ["<|endoftext|>", *WORDS, "Ġ", "ab"]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = models.GPT2Tokenizer(vocabulary=vocabulary, merges=["a b"])
     backbone = models.GPT2Backbone(vocabulary_size=len(vocabulary), **SMALL)
-    return models.GPT2CausalLM(backbone, preprocessor=kind(tokenizer, sequence_length=8))
+    return models.GPT2CausalLM(backbone, preprocessor=CausalTexts(tokenizer, sequence_length=8))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +114,6 @@ TASKS = {
     "traced text": (partial(text_task, kind=models.BertTextClassifierPreprocessor), TEXTS),
     "image": (image_task, IMAGES),
     "causal": (causal_task, TEXTS),
-    "traced causal": (partial(causal_task, kind=models.GPT2CausalLMPreprocessor), TEXTS),
 }
 
 
@@ -191,7 +180,7 @@ def test_raw_texts_teach_as_tokens_do(task, tmp_path):
 
 
 @pytest.mark.slow  # KerasHub's tokenizers take seconds to trace, once for each data set
-@pytest.mark.parametrize("task", ["traced text", "traced causal"])
+@pytest.mark.parametrize("task", ["text", "causal"])
 def test_raw_texts_teach_as_tokens_do_by_every_door(task, tmp_path):
     check_doors(task, ("arrays", "split", "dataset", "cached"), tmp_path)
 
